@@ -25,6 +25,9 @@ pub enum ChatEvent {
     Reasoning(String),
     /// A piece of the answer.
     Text(String),
+    /// All text so far was thinking: a closing tag came without an opening one, because the server's template had
+    /// written the opening tag itself. What was shown as text belongs to the reasoning.
+    TextWasReasoning,
     /// A piece of a tool call.
     ToolCall(ToolCallDelta),
     /// Token counts so far; a later one replaces an earlier one.

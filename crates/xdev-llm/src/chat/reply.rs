@@ -138,6 +138,10 @@ impl Collector {
             ChatEvent::Progress(_) => {}
             ChatEvent::Reasoning(piece) => append(&mut reply.reasoning, piece),
             ChatEvent::Text(piece) => append(&mut reply.text, piece),
+            ChatEvent::TextWasReasoning => {
+                let text = std::mem::take(&mut reply.text);
+                append(&mut reply.reasoning, text);
+            }
             ChatEvent::ToolCall(delta) => {
                 if reply.tool_calls.len() <= delta.index {
                     reply.tool_calls.resize_with(delta.index + 1, ToolCall::default);

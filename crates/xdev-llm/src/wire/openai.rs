@@ -1,0 +1,545 @@
+//! `OpenAi`: the chat completions API, as every local server speaks it, each with its own accent.
+//!
+//! What is sent is decided by the server's row ([`Quirks`]). What comes back is walked without a schema: an odd field
+//! never spoils its neighbours, and unknown ones are kept. Not here: state over several frames (`normalise`).
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::json::{count, documents, duration, list, number, text};
+use super::quirks::{ImageForm, Parameter, ReasoningSwitch, ToolChoiceForm};
+use super::{Call, Dialect, Flow, Frame, Quirks, failure};
+use crate::chat::{
+    ChatEvent, ChatRequest, FinishReason, KeepAlive, Message, Part, Progress, Reasoning, ResponseFormat, Role,
+    Sampling, Source, Timing, Tool, ToolCallDelta, ToolChoice, Usage,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{LoadState, ModelInfo, ModelKind};
+
+/// `OpenAi` speaks the chat completions API with the accent of one row.
+#[derive(Debug)]
+pub struct OpenAi {
+    quirks: Quirks,
+}
+
+impl OpenAi {
+    /// Makes the dialect of a row.
+    pub fn new(quirks: Quirks) -> Self {
+        OpenAi { quirks }
+    }
+}
+
+impl Dialect for OpenAi {
+    fn quirks(&self) -> &Quirks {
+        &self.quirks
+    }
+
+    fn chat(&self, request: &ChatRequest, stream: bool) -> Result<Call> {
+        let quirks = &self.quirks;
+        let mut fields = Fields::new(quirks);
+        fields.body.clone_from(&quirks.body);
+        if let Some(model) = &request.model {
+            fields.body.insert("model".into(), json!(model));
+        }
+        fields.body.insert("messages".into(), messages(quirks, &request.messages)?);
+        fields.sampling(&request.sampling);
+        fields.put(Parameter::KeepAlive, "keep_alive", request.keep_alive.map(|keep| match keep {
+            KeepAlive::Seconds(seconds) => json!(seconds),
+            KeepAlive::Forever => json!(-1),
+        }));
+        if request.context_length.is_some() {
+            fields.not_sent.push("context_length".into());
+        }
+        fields.reasoning(request.reasoning);
+        fields.response_format(request.response_format.as_ref());
+        fields.tools(&request.tools, request.tool_choice.as_ref());
+        let stream = stream && quirks.stream;
+        fields.body.insert("stream".into(), json!(stream));
+        if stream && quirks.wire_name(Parameter::StreamOptions).is_some() {
+            fields.body.insert("stream_options".into(), json!({ "include_usage": true }));
+        }
+        if !stream {
+            fields.body.remove("return_progress");
+        }
+        fields.extra(&request.extra)?;
+        Ok(Call::post("chat/completions", fields.body, &["messages"], fields.not_sent))
+    }
+
+    fn read_chat(&self, frame: Frame<'_>, out: &mut Vec<ChatEvent>) -> Result<Flow> {
+        if frame.event == Some("error") {
+            return Err(failure::in_event(frame.data));
+        }
+        let data = frame.data.trim();
+        if data == "[DONE]" {
+            return Ok(Flow::Done);
+        }
+        let Some(documents) = documents(data) else {
+            return Ok(Flow::Malformed);
+        };
+        let mut flow = Flow::Malformed;
+        for document in &documents {
+            if let Some(error) = failure::in_document(document) {
+                return Err(error);
+            }
+            if read_document(document, out)? {
+                flow = Flow::Continue;
+            }
+        }
+        Ok(flow)
+    }
+
+    fn models(&self) -> Vec<Call> {
+        vec![Call::get("models")]
+    }
+
+    fn read_models(&self, _index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>> {
+        *models = read_models(body).ok_or_else(not_a_list)?;
+        Ok(ControlFlow::Break(()))
+    }
+}
+
+/// The error for an answer to the model list that is none.
+pub(super) fn not_a_list() -> Error {
+    Error::new(ErrorKind::Protocol, "Unexpected response format: the answer is not a list of models.")
+}
+
+/// Reads OpenAI's model list with what llama.cpp, vLLM, LM Studio (v0), mistral.rs and llama-swap add to it.
+pub(super) fn read_models(body: &Value) -> Option<Vec<ModelInfo>> {
+    let data = match body.get("data") {
+        Some(Value::Array(data)) => data.as_slice(),
+        // Ollama's compatible API says `null` when no model is installed.
+        Some(Value::Null) if text(body, "object") == Some("list") => &[],
+        _ => return None,
+    };
+    Some(data.iter().filter_map(read_model).collect())
+}
+
+fn read_model(entry: &Value) -> Option<ModelInfo> {
+    let id = text(entry, "id")?;
+    let meta = entry.get("meta").unwrap_or(&Value::Null);
+    let modalities = entry.get("architecture").map_or(&[][..], |value| list(value, "input_modalities"));
+    let sees = modalities.iter().any(|modality| modality.as_str() == Some("image"));
+    let kind = match text(entry, "type") {
+        Some("llm") => ModelKind::Llm,
+        Some("vlm") => ModelKind::Vision,
+        Some("embeddings" | "embedding") => ModelKind::Embedding,
+        _ if sees => ModelKind::Vision,
+        _ => ModelKind::guess(id),
+    };
+    let status = entry.get("status").and_then(|status| status.as_str().or_else(|| text(status, "value")));
+    let state = match text(entry, "state").or(status) {
+        Some("loaded" | "ready" | "sleeping") => LoadState::Loaded,
+        Some("loading" | "starting" | "reloading") => LoadState::Loading,
+        Some("not-loaded" | "unloaded" | "stopped" | "downloading" | "stopping") => LoadState::NotLoaded,
+        _ if meta.get("n_ctx").is_some() || entry.get("max_model_len").is_some() => LoadState::Loaded,
+        _ => LoadState::Unknown,
+    };
+    let short = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
+    Some(ModelInfo {
+        id: id.to_owned(),
+        kind,
+        state,
+        context_length: short(
+            count(entry, "max_context_length")
+                .or_else(|| count(entry, "max_model_len"))
+                .or_else(|| count(meta, "n_ctx_train")),
+        ),
+        loaded_context_length: short(
+            count(entry, "loaded_context_length")
+                .or_else(|| count(meta, "n_ctx"))
+                .or_else(|| count(entry, "max_model_len")),
+        ),
+        quantization: text(entry, "quantization").map(str::to_owned),
+        size_bytes: count(meta, "size"),
+        capabilities: list(entry, "capabilities").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        owned_by: text(entry, "owned_by").map(str::to_owned),
+    })
+}
+
+/// The body under construction, and what was left out of it.
+pub(super) struct Fields<'a> {
+    quirks: &'a Quirks,
+    pub(super) body: Map<String, Value>,
+    pub(super) not_sent: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(quirks: &'a Quirks) -> Self {
+        Fields { quirks, body: Map::new(), not_sent: Vec::new() }
+    }
+
+    /// Puts a value under the server's name for it, or notes that it is not sent.
+    pub(super) fn put(&mut self, parameter: Parameter, name: &str, value: Option<Value>) {
+        let Some(value) = value else { return };
+        match self.quirks.wire_name(parameter) {
+            Some(wire_name) => {
+                self.body.insert(wire_name.to_owned(), value);
+            }
+            None => self.not_sent.push(name.to_owned()),
+        }
+    }
+
+    pub(super) fn sampling(&mut self, sampling: &Sampling) {
+        use Parameter as P;
+        let number = |value: Option<f64>| value.map(|value| json!(value));
+        self.put(P::Temperature, "temperature", number(sampling.temperature));
+        self.put(P::TopP, "top_p", number(sampling.top_p));
+        self.put(P::TopK, "top_k", sampling.top_k.map(|value| json!(value)));
+        self.put(P::MinP, "min_p", number(sampling.min_p));
+        self.put(P::MaxTokens, "max_tokens", sampling.max_tokens.map(|value| json!(value)));
+        // Seeds of 64 bits occur in ComfyUI; servers read a signed number.
+        self.put(P::Seed, "seed", sampling.seed.map(|value| json!(value & (u64::MAX >> 1))));
+        let stop = sampling.stop.as_ref().filter(|stop| !stop.is_empty());
+        self.put(P::Stop, "stop", stop.map(|value| json!(value)));
+        self.put(P::PresencePenalty, "presence_penalty", number(sampling.presence_penalty));
+        self.put(P::FrequencyPenalty, "frequency_penalty", number(sampling.frequency_penalty));
+        self.put(P::RepeatPenalty, "repeat_penalty", number(sampling.repeat_penalty));
+    }
+
+    fn reasoning(&mut self, reasoning: Reasoning) {
+        let level = match reasoning {
+            Reasoning::Default => return,
+            Reasoning::Off => "none",
+            Reasoning::Low => "low",
+            Reasoning::Medium => "medium",
+            Reasoning::High => "high",
+        };
+        match self.quirks.reasoning {
+            ReasoningSwitch::ReasoningEffort => {
+                self.body.insert("reasoning_effort".into(), json!(level));
+            }
+            ReasoningSwitch::ChatTemplateKwargs => {
+                let thinks = reasoning != Reasoning::Off;
+                self.body.insert("chat_template_kwargs".into(), json!({ "enable_thinking": thinks }));
+                if thinks {
+                    self.body.insert("reasoning_effort".into(), json!(level));
+                }
+            }
+            ReasoningSwitch::None | ReasoningSwitch::Think => self.not_sent.push("reasoning".into()),
+        }
+    }
+
+    fn response_format(&mut self, format: Option<&ResponseFormat>) {
+        let (parameter, value) = match format {
+            None => return,
+            Some(ResponseFormat::JsonObject) => (Parameter::JsonObject, json!({ "type": "json_object" })),
+            Some(ResponseFormat::JsonSchema { name, schema }) => (
+                Parameter::JsonSchema,
+                json!({ "type": "json_schema",
+                        "json_schema": { "name": name, "strict": true, "schema": schema } }),
+            ),
+        };
+        if self.quirks.wire_name(parameter).is_some() {
+            self.body.insert("response_format".into(), value);
+        } else if parameter == Parameter::JsonObject && self.quirks.wire_name(Parameter::JsonSchema).is_some() {
+            // LM Studio refuses `json_object`; a schema that any object matches asks for the same.
+            let schema = json!({ "name": "object", "schema": { "type": "object" } });
+            let value = json!({ "type": "json_schema", "json_schema": schema });
+            self.body.insert("response_format".into(), value);
+        } else {
+            self.not_sent.push("response_format".into());
+        }
+    }
+
+    pub(super) fn tools(&mut self, tools: &[Tool], choice: Option<&ToolChoice>) {
+        if tools.is_empty() {
+            return;
+        }
+        let described: Vec<Value> = tools.iter().map(describe_tool).collect();
+        self.put(Parameter::Tools, "tools", Some(Value::Array(described)));
+        let value = match choice {
+            None => return,
+            Some(ToolChoice::Auto) => json!("auto"),
+            Some(ToolChoice::None) => json!("none"),
+            Some(ToolChoice::Required) => json!("required"),
+            Some(ToolChoice::Named(name)) => json!({ "type": "function", "function": { "name": name } }),
+        };
+        let taken = match self.quirks.tool_choice {
+            ToolChoiceForm::None => false,
+            ToolChoiceForm::Strings => value.is_string(),
+            ToolChoiceForm::Objects => true,
+        };
+        if taken {
+            self.body.insert("tool_choice".into(), value);
+        } else {
+            self.not_sent.push("tool_choice".into());
+        }
+    }
+
+    pub(super) fn extra(&mut self, extra: &Map<String, Value>) -> Result<()> {
+        for (name, value) in extra {
+            if matches!(name.as_str(), "model" | "messages" | "stream") {
+                return Err(Error::invalid_input(format!("`extra` may not set `{name}`.")));
+            }
+            self.body.insert(name.clone(), value.clone());
+        }
+        Ok(())
+    }
+}
+
+fn describe_tool(tool: &Tool) -> Value {
+    // LM Studio refuses parameters that are not of type `object`.
+    let mut parameters = tool.parameters.clone();
+    if let Some(parameters) = parameters.as_object_mut() {
+        parameters.entry("type").or_insert_with(|| json!("object"));
+    } else {
+        parameters = json!({ "type": "object", "properties": {} });
+    }
+    json!({ "type": "function",
+            "function": { "name": tool.name, "description": tool.description, "parameters": parameters } })
+}
+
+fn messages(quirks: &Quirks, messages: &[Message]) -> Result<Value> {
+    messages.iter().map(|message| encode_message(quirks, message)).collect::<Result<Vec<_>>>().map(Value::Array)
+}
+
+fn encode_message(quirks: &Quirks, message: &Message) -> Result<Value> {
+    let role = match message.role {
+        Role::Developer if !quirks.developer_role => Role::System,
+        role => role,
+    };
+    let only_text = message.content.iter().all(|part| matches!(part, Part::Text(_)));
+    // Text goes as one string: several servers and templates take no parts. An empty one is "", never null.
+    let content = if only_text {
+        Value::String(message.text())
+    } else {
+        let parts = message.content.iter().map(|part| match part {
+            Part::Text(text) => Ok(json!({ "type": "text", "text": text })),
+            Part::ImageUrl(url) => {
+                check_image(quirks, url)?;
+                Ok(json!({ "type": "image_url", "image_url": { "url": url } }))
+            }
+        });
+        Value::Array(parts.collect::<Result<_>>()?)
+    };
+    let mut encoded = Map::new();
+    encoded.insert("role".into(), json!(role.as_str()));
+    encoded.insert("content".into(), content);
+    if !message.tool_calls.is_empty() {
+        let calls = message.tool_calls.iter().map(|call| {
+            json!({ "id": call.id, "type": "function",
+                    "function": { "name": call.name, "arguments": call.arguments } })
+        });
+        encoded.insert("tool_calls".into(), Value::Array(calls.collect()));
+    }
+    if let Some(id) = &message.tool_call_id {
+        encoded.insert("tool_call_id".into(), json!(id));
+    }
+    Ok(Value::Object(encoded))
+}
+
+/// Refuses pictures that the server would refuse, or would fetch from elsewhere by itself.
+pub(super) fn check_image(quirks: &Quirks, url: &str) -> Result<()> {
+    if quirks.image == ImageForm::None {
+        return Err(Error::new(ErrorKind::Unsupported, format!("{} takes no pictures.", quirks.name)));
+    }
+    if ["data:image/png;base64,", "data:image/jpeg;base64,"].iter().any(|prefix| url.starts_with(prefix)) {
+        return Ok(());
+    }
+    Err(Error::invalid_input("A picture must be a data URL of PNG or JPEG."))
+}
+
+/// Reads one document; whether anything in it was understood.
+fn read_document(document: &Value, out: &mut Vec<ChatEvent>) -> Result<bool> {
+    let Some(fields) = document.as_object() else { return Ok(false) };
+    let choices = list(document, "choices");
+    let mut known = fields.contains_key("choices");
+    if known {
+        let owned = |key| text(document, key).map(str::to_owned);
+        out.push(ChatEvent::Started { id: owned("id"), model: owned("model") });
+    }
+    for (name, value) in fields {
+        match name.as_str() {
+            "id" | "object" | "created" | "model" | "choices" | "system_fingerprint" | "obfuscation" | "error" => {}
+            "usage" => known |= read_usage(value, out),
+            "timings" => known |= read_timings(value, out),
+            "prompt_progress" => known |= read_progress(value, out),
+            "metrics" | "stats" => {
+                known |= read_stats(value, out);
+                out.push(ChatEvent::Extra(name.clone(), value.clone()));
+            }
+            _ if value.is_null() => {}
+            _ => out.push(ChatEvent::Extra(name.clone(), value.clone())),
+        }
+    }
+    for choice in choices {
+        if count(choice, "index").unwrap_or(0) == 0 {
+            read_choice(choice, out)?;
+        }
+    }
+    Ok(known)
+}
+
+fn read_choice(choice: &Value, out: &mut Vec<ChatEvent>) -> Result<()> {
+    let delta = choice.get("delta").or_else(|| choice.get("message")).unwrap_or(&Value::Null);
+    read_reasoning(delta, out);
+    match delta.get("content") {
+        Some(Value::String(piece)) if !piece.is_empty() => out.push(ChatEvent::Text(piece.clone())),
+        Some(Value::Array(parts)) => parts.iter().for_each(|part| read_part(part, out)),
+        _ => {
+            if let Some(piece) = text(choice, "text") {
+                out.push(ChatEvent::Text(piece.to_owned()));
+            }
+        }
+    }
+    if let Some(refusal) = text(delta, "refusal") {
+        out.push(ChatEvent::Text(refusal.to_owned()));
+        out.push(ChatEvent::Extra("refusal".into(), json!(true)));
+    }
+    read_tool_calls(delta, out);
+    for name in ["stop_reason", "matched_stop"] {
+        if let Some(value) = choice.get(name).filter(|value| !value.is_null()) {
+            out.push(ChatEvent::Extra(name.into(), value.clone()));
+        }
+    }
+    read_finish(text(choice, "finish_reason"), out)
+}
+
+/// Reads thinking out of whichever field has it; two fields hold the same text (vLLM 0.11.1 to 0.15).
+fn read_reasoning(delta: &Value, out: &mut Vec<ChatEvent>) {
+    let piece = ["reasoning_content", "reasoning", "thinking"].iter().find_map(|name| text(delta, name));
+    if let Some(piece) = piece {
+        out.push(ChatEvent::Reasoning(piece.to_owned()));
+        return;
+    }
+    for detail in list(delta, "reasoning_details") {
+        if let Some(piece) = text(detail, "text") {
+            out.push(ChatEvent::Reasoning(piece.to_owned()));
+        }
+    }
+}
+
+fn read_part(part: &Value, out: &mut Vec<ChatEvent>) {
+    if let Some(piece) = text(part, "text") {
+        out.push(ChatEvent::Text(piece.to_owned()));
+    }
+    for thought in list(part, "thinking") {
+        if let Some(piece) = text(thought, "text") {
+            out.push(ChatEvent::Reasoning(piece.to_owned()));
+        }
+    }
+}
+
+pub(super) fn read_tool_calls(delta: &Value, out: &mut Vec<ChatEvent>) {
+    let legacy = delta.get("function_call").filter(|call| call.is_object());
+    if let Some(call) = legacy {
+        out.push(ChatEvent::ToolCall(ToolCallDelta {
+            index: 0,
+            id: None,
+            name: text(call, "name").map(str::to_owned),
+            arguments: arguments(call),
+        }));
+    }
+    for (position, call) in list(delta, "tool_calls").iter().enumerate() {
+        let function = call.get("function").unwrap_or(call);
+        // A call of a thousand others is a fault, and would reserve memory.
+        let index = count(call, "index").or_else(|| count(function, "index")).map_or(position, |n| n as usize);
+        out.push(ChatEvent::ToolCall(ToolCallDelta {
+            index: index.min(999),
+            id: text(call, "id").map(str::to_owned),
+            name: text(function, "name").map(str::to_owned),
+            arguments: arguments(function),
+        }));
+    }
+}
+
+/// The arguments as JSON text; some servers send an object.
+fn arguments(function: &Value) -> String {
+    match function.get("arguments") {
+        Some(Value::String(arguments)) => arguments.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(arguments) => arguments.to_string(),
+    }
+}
+
+/// Reads a finish reason under any of the names servers give it.
+pub(super) fn read_finish(raw: Option<&str>, out: &mut Vec<ChatEvent>) -> Result<()> {
+    let Some(raw) = raw else { return Ok(()) };
+    let reason = match raw {
+        "length" | "max_tokens" | "model_length" | "max_output_tokens" => FinishReason::Length,
+        "tool_calls" | "function_call" | "tool_use" | "tool_call" => FinishReason::ToolCalls,
+        "content_filter" => FinishReason::ContentFilter,
+        "error" | "abort" | "aborted" | "failed" | "cancelled" | "unload" => {
+            return Err(Error::new(ErrorKind::CutOff, "The server ended the answer before its end.").with_said(raw));
+        }
+        _ => FinishReason::Stop,
+    };
+    if raw != reason.as_str() {
+        out.push(ChatEvent::Extra("finish_reason".into(), json!(raw)));
+    }
+    out.push(ChatEvent::Finished(reason));
+    Ok(())
+}
+
+fn read_usage(usage: &Value, out: &mut Vec<ChatEvent>) -> bool {
+    if !usage.is_object() {
+        return false;
+    }
+    let details = |name: &str, key: &str| usage.get(name).and_then(|details| count(details, key));
+    out.push(ChatEvent::Usage(Usage {
+        input_tokens: count(usage, "prompt_tokens"),
+        output_tokens: count(usage, "completion_tokens"),
+        reasoning_tokens: details("completion_tokens_details", "reasoning_tokens")
+            .or_else(|| count(usage, "reasoning_tokens")),
+        cached_tokens: details("prompt_tokens_details", "cached_tokens"),
+        estimated: false,
+    }));
+    // TabbyAPI (seconds) and mistral.rs put their clocks into the usage.
+    let rate = number(usage, "completion_tokens_per_sec").or_else(|| number(usage, "avg_compl_tok_per_sec"));
+    let prompt = duration(usage, "prompt_time", 1.0).or_else(|| duration(usage, "total_prompt_time_sec", 1.0));
+    push_timing(rate, prompt, None, out);
+    true
+}
+
+/// llama.cpp's clocks, in milliseconds.
+fn read_timings(timings: &Value, out: &mut Vec<ChatEvent>) -> bool {
+    let (cached, read) = (count(timings, "cache_n"), count(timings, "prompt_n"));
+    out.push(ChatEvent::Usage(Usage {
+        input_tokens: read.map(|read| read + cached.unwrap_or(0)),
+        output_tokens: count(timings, "predicted_n"),
+        reasoning_tokens: None,
+        cached_tokens: cached,
+        estimated: false,
+    }));
+    push_timing(number(timings, "predicted_per_second"), duration(timings, "prompt_ms", 1e-3), None, out);
+    true
+}
+
+/// vLLM's `metrics` (milliseconds) and LM Studio's `stats` (seconds).
+fn read_stats(stats: &Value, out: &mut Vec<ChatEvent>) -> bool {
+    let prompt = duration(stats, "time_to_first_token_ms", 1e-3)
+        .or_else(|| duration(stats, "time_to_first_token", 1.0));
+    let load = duration(stats, "model_load_time_seconds", 1.0);
+    push_timing(number(stats, "tokens_per_second"), prompt, load, out);
+    stats.as_object().is_some_and(|stats| !stats.is_empty())
+}
+
+fn push_timing(
+    rate: Option<f64>,
+    prompt_eval: Option<Duration>,
+    model_load: Option<Duration>,
+    out: &mut Vec<ChatEvent>,
+) {
+    if rate.is_some() || prompt_eval.is_some() || model_load.is_some() {
+        let tokens_per_second = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+        out.push(ChatEvent::Timing(Timing {
+            tokens_per_second,
+            prompt_eval,
+            model_load,
+            source: Source::Server,
+            ..Timing::default()
+        }));
+    }
+}
+
+/// llama.cpp's prompt progress.
+fn read_progress(progress: &Value, out: &mut Vec<ChatEvent>) -> bool {
+    let (Some(total), Some(done)) = (number(progress, "total"), number(progress, "processed")) else {
+        return false;
+    };
+    let share = if total > 0.0 { (done / total).clamp(0.0, 1.0) } else { 1.0 };
+    out.push(ChatEvent::Progress(Progress::ReadingPrompt(Some(share as f32))));
+    true
+}
