@@ -127,6 +127,7 @@ impl ErrorKind {
         )
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table with a line or two for each kind")]
     fn row(self) -> Row {
         let (code, exit_code, meaning, hint) = match self {
             ErrorKind::InvalidInput => (
@@ -303,6 +304,17 @@ impl Error {
                 Some((end, _)) => format!("{}…", &said[..end]),
                 None => said.to_owned(),
             });
+        }
+        self
+    }
+
+    /// Takes `text` out of the server's words: some servers repeat the prompt in what they complain about.
+    pub fn without_text(mut self, text: &str) -> Self {
+        if text.chars().count() >= 4
+            && let Some(said) = &mut self.0.said
+            && said.contains(text)
+        {
+            *said = said.replace(text, "[…]");
         }
         self
     }

@@ -3,12 +3,12 @@
 mod chat;
 mod config;
 mod error;
-mod history;
+pub mod history;
 mod model;
 mod preset;
 mod stats;
 mod store;
-mod text;
+pub mod text;
 pub mod wire;
 
 #[cfg(feature = "client")]
@@ -21,4 +21,18 @@ pub use chat::{
     Reasoning, ResponseFormat, Role, Sampling, Sent, Source, Timing, Tool, ToolCall, ToolCallDelta, ToolChoice,
     Usage,
 };
+pub use config::{
+    ENVIRONMENT, EngineSettings, Environment, Form, KEYS, Key, KeySource, Origin, Overrides, ServerChoice,
+    ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local, looks_like_key,
+    normalise_url, user_template,
+};
 pub use error::{Error, ErrorKind, Phase, Result};
+pub use model::{LoadState, ModelInfo, ModelKind, is_same_model, nearest, pick};
+pub use preset::{Preset, Presets};
+pub use stats::{GenerationStats, Percentiles, Stats, Summary, Totals, sparkline};
+pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic};
+
+#[cfg(feature = "client")]
+pub use client::{
+    ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Scan, Server, ServerInfo, ServerSource,
+};

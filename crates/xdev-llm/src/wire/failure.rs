@@ -169,9 +169,11 @@ fn plain(body: &str) -> String {
 fn judge(status: Option<u16>, said: String, envelope: &str) -> Error {
     let low = format!("{said} {envelope}").to_lowercase();
     let phrase = PHRASES.iter().find(|(phrase, _)| low.contains(phrase)).map(|(_, kind)| *kind);
+    let misses = ["not found", "does not exist", "not exist"].iter().any(|words| low.contains(words));
     let kind = phrase.unwrap_or(match status {
+        // llama.cpp's router says 400, vLLM and Ollama 404.
+        Some(400 | 404) if low.contains("model") && misses => ErrorKind::NoModel,
         Some(401 | 403) => ErrorKind::Unauthorized,
-        Some(404) if low.contains("model") => ErrorKind::NoModel,
         Some(400 | 413 | 422) => ErrorKind::Unsupported,
         Some(404 | 405 | 415) => ErrorKind::Protocol,
         Some(408 | 429 | 503) => ErrorKind::Busy,
@@ -249,6 +251,7 @@ mod tests {
             (404, r#"{"error":{"message":"No models loaded. Please load a model in the developer page or use the 'lms load' command.","type":"invalid_request_error","param":"model","code":null}}"#, ErrorKind::NoModel),
             (404, r#"{"error":"model \"x\" not found, try pulling it first"}"#, ErrorKind::NoModel),
             (404, r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","code":404}}"#, ErrorKind::NoModel),
+            (400, r#"{"error":{"code":400,"message":"model 'x' not found","type":"invalid_request_error"}}"#, ErrorKind::NoModel),
             (401, r#"{"error":"Unauthorized"}"#, ErrorKind::Unauthorized),
             (401, "Missing authorization header", ErrorKind::Unauthorized),
             (401, r#"{"error":"unauthorized","signin_url":"https://x"}"#, ErrorKind::Unauthorized),

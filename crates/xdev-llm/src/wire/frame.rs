@@ -200,7 +200,8 @@ impl Framer {
         if line.is_empty() {
             return self.dispatch(take);
         }
-        if line.starts_with('{') {
+        // No field begins like this: it is a document without framing, or a web page under a wrong name.
+        if line.starts_with(['{', '<']) {
             return take(Frame { event: None, data: &line });
         }
         let (field, value) = match memchr(b':', line.as_bytes()) {

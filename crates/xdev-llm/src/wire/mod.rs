@@ -29,8 +29,10 @@ pub use identify::{Answer, Identity, Investigation, Verdict};
 pub use lmstudio::LmStudio;
 pub use ollama::Ollama;
 pub use openai::OpenAi;
-pub use quirks::{Api, HealthRule, Health, ImageForm, Parameter, Quirks, ReasoningSwitch, Rows, ToolChoiceForm};
+pub use quirks::{Api, Health, HealthRule, ImageForm, Parameter, Quirks, ReasoningSwitch, Rows, ToolChoiceForm};
 pub use reader::Reader;
+
+pub use normalise::conclude;
 
 use crate::chat::{ChatEvent, ChatRequest};
 use crate::error::Result;
@@ -46,6 +48,10 @@ impl ServerKind {
     pub const LM_STUDIO: ServerKind = ServerKind::constant("lmstudio");
     /// Ollama.
     pub const OLLAMA: ServerKind = ServerKind::constant("ollama");
+    /// Ollama through its OpenAI-compatible API.
+    pub const OLLAMA_OPENAI: ServerKind = ServerKind::constant("ollama-openai");
+    /// LM Studio through its own API.
+    pub const LM_STUDIO_NATIVE: ServerKind = ServerKind::constant("lmstudio-native");
     /// llama.cpp's `llama-server`.
     pub const LLAMA_CPP: ServerKind = ServerKind::constant("llama.cpp");
     /// llamafile's newer server.

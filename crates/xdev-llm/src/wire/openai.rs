@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::lmstudio::{lmstudio_models, read_lmstudio_models};
 use super::json::{count, documents, duration, list, number, text};
 use super::quirks::{ImageForm, Parameter, ReasoningSwitch, ToolChoiceForm};
-use super::{Call, Dialect, Flow, Frame, Quirks, failure};
+use super::{Call, Dialect, Flow, Frame, Quirks, ServerKind, failure};
 use crate::chat::{
     ChatEvent, ChatRequest, FinishReason, KeepAlive, Message, Part, Progress, Reasoning, ResponseFormat, Role,
     Sampling, Source, Timing, Tool, ToolCallDelta, ToolChoice, Usage,
@@ -45,10 +46,7 @@ impl Dialect for OpenAi {
         }
         fields.body.insert("messages".into(), messages(quirks, &request.messages)?);
         fields.sampling(&request.sampling);
-        fields.put(Parameter::KeepAlive, "keep_alive", request.keep_alive.map(|keep| match keep {
-            KeepAlive::Seconds(seconds) => json!(seconds),
-            KeepAlive::Forever => json!(-1),
-        }));
+        fields.keep_alive(request.keep_alive);
         if request.context_length.is_some() {
             fields.not_sent.push("context_length".into());
         }
@@ -91,10 +89,16 @@ impl Dialect for OpenAi {
     }
 
     fn models(&self) -> Vec<Call> {
+        if self.quirks.kind == ServerKind::LM_STUDIO {
+            return lmstudio_models();
+        }
         vec![Call::get("models")]
     }
 
-    fn read_models(&self, _index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>> {
+    fn read_models(&self, index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>> {
+        if self.quirks.kind == ServerKind::LM_STUDIO {
+            return read_lmstudio_models(index, body, models);
+        }
         *models = read_models(body).ok_or_else(not_a_list)?;
         Ok(ControlFlow::Break(()))
     }
@@ -198,7 +202,15 @@ impl<'a> Fields<'a> {
         self.put(P::RepeatPenalty, "repeat_penalty", number(sampling.repeat_penalty));
     }
 
-    fn reasoning(&mut self, reasoning: Reasoning) {
+    pub(super) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
+        let value = keep_alive.map(|keep| match keep {
+            KeepAlive::Seconds(seconds) => json!(seconds),
+            KeepAlive::Forever => json!(-1),
+        });
+        self.put(Parameter::KeepAlive, "keep_alive", value);
+    }
+
+    pub(super) fn reasoning(&mut self, reasoning: Reasoning) {
         let level = match reasoning {
             Reasoning::Default => return,
             Reasoning::Off => "none",
@@ -217,7 +229,11 @@ impl<'a> Fields<'a> {
                     self.body.insert("reasoning_effort".into(), json!(level));
                 }
             }
-            ReasoningSwitch::None | ReasoningSwitch::Think => self.not_sent.push("reasoning".into()),
+            ReasoningSwitch::Think => {
+                let think = if reasoning == Reasoning::Off { json!(false) } else { json!(level) };
+                self.body.insert("think".into(), think);
+            }
+            ReasoningSwitch::None => self.not_sent.push("reasoning".into()),
         }
     }
 
@@ -516,7 +532,7 @@ fn read_stats(stats: &Value, out: &mut Vec<ChatEvent>) -> bool {
     stats.as_object().is_some_and(|stats| !stats.is_empty())
 }
 
-fn push_timing(
+pub(super) fn push_timing(
     rate: Option<f64>,
     prompt_eval: Option<Duration>,
     model_load: Option<Duration>,

@@ -237,6 +237,29 @@ impl Rows {
         self.0.get(kind).unwrap_or_else(|| &self.0[&ServerKind::GENERIC])
     }
 
+    /// The row of a kind spoken to in another API family than its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where that server does not speak it.
+    pub fn row_in(&self, kind: &ServerKind, api: Api) -> Result<&Quirks> {
+        let row = self.row(kind);
+        if row.api == api {
+            return Ok(row);
+        }
+        let other = if *kind == ServerKind::OLLAMA && api == Api::OpenAi {
+            ServerKind::OLLAMA_OPENAI
+        } else if *kind == ServerKind::LM_STUDIO && api == Api::LmStudio {
+            ServerKind::LM_STUDIO_NATIVE
+        } else {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("{} does not speak the API that your config names for it.", row.name),
+            )
+            .with_hint("Take `api` out of that server's entry: the right one is chosen by itself."));
+        };
+        Ok(self.row(&other))
+    }
+
     /// Every row, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Quirks> {
         self.0.values()
@@ -342,6 +365,23 @@ fn built_in() -> Vec<Quirks> {
     ollama.reasoning = ReasoningSwitch::Think;
     ollama.tool_choice = ToolChoiceForm::None;
     rows.push(ollama);
+
+    // What the compatible API takes; the rest it drops without a word.
+    let mut compatible = row(ServerKind::OLLAMA_OPENAI, "Ollama", &[], "/api/version", key("version"));
+    compatible.reasoning = effort;
+    compatible.tool_choice = ToolChoiceForm::None;
+    rows.push(compatible);
+
+    // LM Studio's own API shows loading and reading, and takes one question without a history.
+    // lmstudio.ai/docs/developer/rest.
+    let native = row(ServerKind::LM_STUDIO_NATIVE, "LM Studio", LLAMA, "/lmstudio-greeting", key("lmstudio"));
+    let mut native = without(
+        native,
+        &[Seed, Stop, PresencePenalty, FrequencyPenalty, StreamOptions, Tools, JsonObject, JsonSchema],
+    );
+    native.api = Api::LmStudio;
+    native.parameters.insert(MaxTokens, "max_output_tokens".to_owned());
+    rows.push(native);
 
     // `return_progress` is llama.cpp's own field for prompt progress. tools/server/README.md.
     let mut llama_cpp = row(ServerKind::LLAMA_CPP, "llama.cpp", LLAMA, "/health", HealthRule::Status);

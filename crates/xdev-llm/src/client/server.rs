@@ -1,0 +1,350 @@
+//! `Server`: one model server, its identity, models and health.
+//!
+//! What was found out is remembered for 60 seconds and shared by everybody who asks at once. Not here: the chat itself
+//! (`stream`), looking for servers (`discover`).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::Value;
+use url::Url;
+
+use super::Inner;
+use super::http::{Request, failed};
+use super::stream::{ChatStream, Limits};
+use crate::chat::ChatRequest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{ModelInfo, pick};
+use crate::wire::{
+    Answer, Api, Call, Dialect, Health, Identity, Investigation, ServerKind, Verdict, dialect, read_failure,
+};
+
+/// How long what a server said about itself holds.
+const INFO_TTL: Duration = Duration::from_secs(60);
+
+/// `ServerSource` says why this server was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "by", content = "origin")]
+pub enum ServerSource {
+    /// The caller gave it.
+    Given,
+    /// The configuration names it; the text says where.
+    Configured(String),
+    /// None was given, and it was found on this machine.
+    Discovered,
+    /// It is the built-in engine.
+    Engine,
+}
+
+/// `Server` is one model server. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Server {
+    pub(super) inner: Arc<Inner>,
+    pub(super) place: Arc<Place>,
+}
+
+/// Where a server is and what was said about it beforehand.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The URL without the API's path, ending in `/`.
+    pub(super) root: Url,
+    /// Where the API begins, when the given URL said so.
+    pub(super) api_base: Option<Url>,
+    /// The address for people.
+    pub(super) shown: String,
+    pub(super) source: ServerSource,
+    /// The kind, where the configuration tells it: then nothing is asked.
+    pub(super) kind: Option<ServerKind>,
+    /// The API family, where the configuration tells it.
+    pub(super) api: Option<Api>,
+    pub(super) key: Option<SecretString>,
+    /// The model the configuration names for this server.
+    pub(super) model: Option<String>,
+    pub(super) context_length: Option<u32>,
+    pub(super) concurrency: Option<u32>,
+}
+
+/// `ServerInfo` is what a server tells about itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerInfo {
+    /// Its address.
+    pub url: String,
+    /// What it is.
+    pub kind: ServerKind,
+    /// Its name for people.
+    pub name: String,
+    /// Its version, where it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why it was taken.
+    pub source: ServerSource,
+    /// Its state.
+    pub health: Health,
+    /// Its models.
+    pub models: Vec<ModelInfo>,
+    /// How long the health question took, in milliseconds.
+    pub latency_ms: f64,
+    /// What a person should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// `Preview` is the request that a chat would send.
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// The method, `POST`.
+    pub method: &'static str,
+    /// The whole URL.
+    pub url: String,
+    /// The headers; a key is shown as `***`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Value,
+    /// What was asked for and is not sent, because this server does not take it.
+    pub not_sent: Vec<String>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("url", &self.place.shown).field("source", &self.place.source).finish()
+    }
+}
+
+impl Server {
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.place.shown
+    }
+
+    /// Why it was taken.
+    pub fn source(&self) -> &ServerSource {
+        &self.place.source
+    }
+
+    /// What it is.
+    pub async fn kind(&self) -> Result<ServerKind> {
+        Ok(self.identity().await?.kind)
+    }
+
+    /// Asks for one answer. Nothing is sent before [`ChatStream::next`] is called; dropping the stream cancels.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for values out of range and for a request without messages.
+    pub fn chat(&self, request: ChatRequest, limits: Limits) -> Result<ChatStream> {
+        request.sampling.validate(self.inner.max_tokens_limit())?;
+        limits.validate()?;
+        if request.messages.is_empty() {
+            return Err(Error::invalid_input("There is nothing to ask: the conversation has no message."));
+        }
+        Ok(ChatStream::new(self.clone(), request, limits))
+    }
+
+    /// The request that [`chat`](Server::chat) would send. Asks the server what it is, and for its models where the
+    /// model is "auto"; sends nothing that generates.
+    pub async fn preview(&self, request: &ChatRequest) -> Result<Preview> {
+        request.sampling.validate(self.inner.max_tokens_limit())?;
+        let dialect = self.dialect().await?;
+        let call = dialect.chat(&self.resolve(request).await?, true)?;
+        let mut headers = vec![
+            ("Accept".to_owned(), "text/event-stream, application/x-ndjson, application/json".to_owned()),
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+        ];
+        if self.place.key.is_some() {
+            headers.push(("Authorization".to_owned(), "Bearer ***".to_owned()));
+        }
+        Ok(Preview {
+            method: "POST",
+            url: self.url_of(&call, &*dialect)?.to_string(),
+            headers,
+            body: serde_json::from_slice(call.body.as_deref().unwrap_or_default()).unwrap_or_default(),
+            not_sent: call.not_sent,
+        })
+    }
+
+    /// The models it has. Remembered for 60 seconds.
+    pub async fn models(&self) -> Result<Vec<ModelInfo>> {
+        let identity = self.identity().await?;
+        let ask = || async { Ok((self.ask_models(&identity).await?, INFO_TTL)) };
+        self.inner.models.get(self.place.shown.clone(), Instant::now, ask).await
+    }
+
+    /// Its state, asked now.
+    pub async fn health(&self) -> Result<Health> {
+        let dialect = self.dialect().await?;
+        let quirks = dialect.quirks();
+        let (status, body) = self.get(&Call::get(quirks.health_path.clone()), &*dialect).await?;
+        Ok(quirks.read_health(status, &body))
+    }
+
+    /// Everything it tells about itself.
+    pub async fn info(&self) -> Result<ServerInfo> {
+        let identity = self.identity().await?;
+        let start = Instant::now();
+        let mut health = self.health().await?;
+        let latency_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let mut notes = Vec::new();
+        let models = match self.models().await {
+            Ok(models) => models,
+            Err(error) => {
+                if error.kind() == ErrorKind::Unauthorized {
+                    health = Health::NeedsKey;
+                }
+                notes.push(format!("The models could not be read: {error}"));
+                Vec::new()
+            }
+        };
+        Ok(ServerInfo {
+            url: self.place.shown.clone(),
+            name: self.inner.rows.row(&identity.kind).name.clone(),
+            kind: identity.kind,
+            version: identity.version,
+            source: self.place.source.clone(),
+            health,
+            models,
+            latency_ms,
+            notes,
+        })
+    }
+
+    /// What it is. Asked once in 60 seconds, never where the configuration tells.
+    pub(super) async fn identity(&self) -> Result<Identity> {
+        if let Some(kind) = &self.place.kind {
+            return Ok(Identity { kind: kind.clone(), version: None, needs_key: false, loading: false, models: None });
+        }
+        let ask = || async {
+            let identity = self.identify().await?;
+            // A server that is loading, or wants a key, is about to change.
+            let holds = if identity.loading { Duration::ZERO } else { INFO_TTL };
+            Ok((identity, holds))
+        };
+        self.inner.identities.get(self.place.shown.clone(), Instant::now, ask).await
+    }
+
+    async fn identify(&self) -> Result<Identity> {
+        let mut investigation = Investigation::new(self.place.root.port_or_known_default().unwrap_or(80));
+        while let Some(path) = investigation.next() {
+            let url = self.join(&self.place.root, path)?;
+            let path_asked = match (&self.place.api_base, path) {
+                (Some(base), "/v1/models") => self.join(base, "models")?,
+                _ => url,
+            };
+            let asked = tokio::time::timeout(super::IDENTIFY_TIMEOUT, self.get_url(&path_asked)).await;
+            match asked {
+                Ok(Ok((head, body))) => investigation.observe(&Answer {
+                    path,
+                    status: head.status,
+                    headers: &head.headers,
+                    body: &body[..body.len().min(64 << 10)],
+                }),
+                Ok(Err(error)) if error.kind() == ErrorKind::CutOff => investigation.no_answer(),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => investigation.no_answer(),
+            }
+        }
+        match investigation.verdict() {
+            Verdict::Server(identity) => Ok(identity),
+            Verdict::Stranger(why) => Err(Error::new(
+                ErrorKind::Protocol,
+                format!("Unexpected response format: what answers at {} is {why}, not a model server.", self.url()),
+            )
+            .with_server(self.url())
+            .with_hint(
+                "Check the port. If it is a model server all the same, name it under [servers] in your config with `kind = \"generic\"`.",
+            )),
+        }
+    }
+
+    /// The dialect this server is spoken to in.
+    pub(super) async fn dialect(&self) -> Result<Arc<dyn Dialect>> {
+        let identity = self.identity().await?;
+        let rows = &self.inner.rows;
+        let row = match self.place.api {
+            Some(api) => rows.row_in(&identity.kind, api)?,
+            None => rows.row(&identity.kind),
+        };
+        Ok(dialect(row.clone()))
+    }
+
+    /// The request with the model and what the configuration says about this server filled in.
+    pub(super) async fn resolve(&self, request: &ChatRequest) -> Result<ChatRequest> {
+        let mut request = request.clone();
+        let is_auto = |model: &Option<String>| model.as_deref().is_none_or(|model| matches!(model, "" | "auto"));
+        if is_auto(&request.model) {
+            request.model.clone_from(&self.place.model);
+        }
+        if is_auto(&request.model) {
+            let models = self.models().await?;
+            request.model = Some(pick(&models).map_err(|error| error.with_server(self.url()))?.id.clone());
+        }
+        request.context_length = request.context_length.or(self.place.context_length);
+        Ok(request)
+    }
+
+    async fn ask_models(&self, identity: &Identity) -> Result<Vec<ModelInfo>> {
+        if let Some(models) = &identity.models {
+            return Ok(models.clone());
+        }
+        let dialect = self.dialect().await?;
+        let mut models = Vec::new();
+        let mut failure = None;
+        for (index, call) in dialect.models().iter().enumerate() {
+            let (status, body) = self.get(call, &*dialect).await?;
+            if let Some(error) = read_failure(status, &body) {
+                failure = Some(error.with_server(self.url()));
+                continue;
+            }
+            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            match dialect.read_models(index, &body, &mut models) {
+                Ok(flow) => {
+                    failure = None;
+                    if flow.is_break() {
+                        break;
+                    }
+                }
+                Err(error) => failure = Some(error.with_server(self.url())),
+            }
+        }
+        failure.map_or(Ok(models), Err)
+    }
+
+    async fn get(&self, call: &Call, dialect: &dyn Dialect) -> Result<(u16, Vec<u8>)> {
+        let url = self.url_of(call, dialect)?;
+        let asked = tokio::time::timeout(super::ASK_TIMEOUT, self.get_url(&url)).await;
+        let (head, body) = asked.unwrap_or_else(|_| {
+            let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            Err(failed(&url, error, "before it answered"))
+        })?;
+        Ok((head.status, body))
+    }
+
+    async fn get_url(&self, url: &Url) -> Result<(super::http1::Head, Vec<u8>)> {
+        let request = Request { url, body: None, key: self.place.key.as_ref(), accept: "application/json" };
+        self.inner.transport.get(&request).await
+    }
+
+    /// The URL of a call.
+    pub(super) fn url_of(&self, call: &Call, dialect: &dyn Dialect) -> Result<Url> {
+        if call.path.starts_with('/') {
+            return self.join(&self.place.root, &call.path);
+        }
+        match &self.place.api_base {
+            Some(base) => self.join(base, &call.path),
+            None => self.join(&self.place.root, &format!("{}/{}", dialect.quirks().api_base, call.path)),
+        }
+    }
+
+    fn join(&self, base: &Url, path: &str) -> Result<Url> {
+        let text = format!("{}/{}", base.as_str().trim_end_matches('/'), path.trim_start_matches('/'));
+        Url::parse(&text).map_err(|error| {
+            Error::invalid_input(format!("Invalid server URL: {} ({error}).", self.place.shown))
+        })
+    }
+
+    /// Forgets what the server said about itself; for when it went away.
+    pub(super) fn forget(&self) {
+        self.inner.identities.forget(&self.place.shown);
+        self.inner.models.forget(&self.place.shown);
+    }
+}
