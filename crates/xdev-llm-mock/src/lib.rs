@@ -1,1 +1,38 @@
-//! placeholder
+//! A local model server for tests: deterministic, controllable, and wrong on purpose.
+//!
+//! [`Mock::start`] plays a [`Personality`] on a loopback port; a [`Script`] says what the next answers are, when their
+//! bytes come and which [`Fault`]s spoil them; [`Mock::requests`] tells what the client sent and when it left.
+//! Standard library sockets and hand-written HTTP, so that any byte can be wrong. Nothing here uses
+//! the client library, so that errors cannot cancel out.
+//!
+//! ```
+//! use std::time::Duration;
+//! use xdev_llm_mock::{Fault, Mock, Personality, Script};
+//!
+//! let mock = Mock::start(Personality::LlamaCpp);
+//! mock.set_script(Script::new().text("Hello there").delay(Duration::from_millis(5)));
+//! mock.push_script(Script::new().fault(Fault::Stall { after_tokens: 3 }));
+//! assert!(mock.url().starts_with("http://127.0.0.1:"));
+//! ```
+
+mod chat;
+#[cfg(feature = "cli")]
+pub mod cli;
+mod connection;
+mod control;
+mod dress;
+mod emit;
+mod faults;
+mod http;
+mod model;
+mod openai;
+mod personality;
+mod script;
+mod server;
+mod servers;
+
+pub use faults::{FAULT_MESSAGE, FAULTS, Fault, ParseError};
+pub use model::{Model, ModelKind};
+pub use personality::Personality;
+pub use script::{Chunking, RawReply, ReasoningField, Script, ToolCall};
+pub use server::{Mock, Options, Request};

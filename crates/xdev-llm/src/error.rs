@@ -123,7 +123,10 @@ impl ErrorKind {
     pub fn is_temporary(self) -> bool {
         matches!(
             self,
-            ErrorKind::Unreachable | ErrorKind::Timeout(Phase::Connect) | ErrorKind::Loading | ErrorKind::Busy
+            ErrorKind::Unreachable
+                | ErrorKind::Timeout(Phase::Connect)
+                | ErrorKind::Loading
+                | ErrorKind::Busy
         )
     }
 

@@ -26,7 +26,7 @@ const SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 ///
 /// # Errors
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) with message, line and column; also beyond 64 MiB, 100,000
-/// messages, or 128 levels of nesting.
+/// messages, or 128 levels of nesting in what is read (what is ignored is skipped without recursion).
 pub fn parse(text: &str) -> Result<Vec<Message>> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -245,9 +245,15 @@ mod tests {
     fn errors_name_message_line_and_column_and_quote_nothing() {
         let roles = "expected a role: system, developer, user, assistant, tool";
         let table = [
-            ("[\n{\"role\":\"usr\",\"content\":\"x\"}]", format!("messages[0]: {roles} (line 2, column 13).")),
+            (
+                "[\n{\"role\":\"usr\",\"content\":\"x\"}]",
+                format!("messages[0]: {roles} (line 2, column 13)."),
+            ),
             ("[{\"role\":5}]", format!("messages[0]: {roles} (line 1, column 10).")),
-            (r#"[{"role":"user"},{"content":"x"}]"#, "messages[1]: the message has no role (line 1, column 33).".into()),
+            (
+                r#"[{"role":"user"},{"content":"x"}]"#,
+                "messages[1]: the message has no role (line 1, column 33).".into(),
+            ),
             (
                 r#"[{"role":"user"},"secret, expected nothing"]"#,
                 "messages[1]: expected an object with role and content (line 1, column 43).".into(),
@@ -258,7 +264,8 @@ mod tests {
             ),
             (
                 r#"[{"role":"user","content":[{"type":"secret"}]}]"#,
-                "messages[0]: unknown type of part; the types are text and image_url (line 1, column 44).".into(),
+                "messages[0]: unknown type of part; the types are text and image_url (line 1, column 44)."
+                    .into(),
             ),
             (
                 r#"[{"role":"user","content":[{"type":"text"}]}]"#,
@@ -270,13 +277,16 @@ mod tests {
             ),
             (
                 r#"[{"role":"assistant","tool_calls":[{"id":"1"}]}]"#,
-                "messages[0]: the tool call has no function name (line 1, column 45).".into(),
+                "messages[0]: the tool call has no function name (line 1, column 46).".into(),
             ),
             ("secret", "expected value (line 1, column 1).".into()),
             ("\"secret\"", "expected an array of messages (line 1, column 8).".into()),
             ("{}", "the object has no \"messages\" (line 1, column 2).".into()),
             ("[] secret", "trailing characters (line 1, column 4).".into()),
-            (r#"[{"role":"user","content":"sec"#, "messages[0]: EOF while parsing a string (line 1, column 30).".into()),
+            (
+                r#"[{"role":"user","content":"sec"#,
+                "messages[0]: EOF while parsing a string (line 1, column 30).".into(),
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(complaint(text), expected, "{text}");
@@ -285,16 +295,15 @@ mod tests {
 
     #[test]
     fn sizes_are_capped_without_a_crash() {
-        let deep = "[".repeat(1_000_000);
-        for text in [
-            deep.clone(),
-            format!("[{{\"role\":\"user\",\"content\":{deep}"),
-            format!("[{{\"role\":\"user\",\"other\":{deep}"),
-        ] {
-            let told = complaint(&text);
-            assert!(told.contains("recursion limit") || told.contains("expected"), "{told}");
-            assert!(append(&text, &[]).is_err());
-        }
+        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let message = |rest: &str| format!("[{{\"role\":\"user\",{rest}}}]");
+        assert!(complaint(&deep).contains("expected an object"));
+        assert!(complaint(&message(&format!("\"content\":{deep}"))).contains("expected a part"));
+        let arguments = message(&format!("\"tool_calls\":[{{\"function\":{{\"arguments\":{deep}}}}}]"));
+        assert!(complaint(&arguments).contains("recursion limit"));
+        let ignored = message(&format!("\"other\":{deep}"));
+        assert_eq!(parse(&ignored).unwrap().len(), 1);
+        assert_eq!(append(&ignored, &[]).unwrap(), ignored);
         let many = format!("[{}{{\"role\":\"user\"}}]", "{\"role\":\"user\"},".repeat(MAX_MESSAGES));
         assert!(complaint(&many).contains("at most 100,000 messages"));
         assert!(append(&many, &[]).is_err());

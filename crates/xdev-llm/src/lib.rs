@@ -14,12 +14,12 @@ pub mod wire;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "engine")]
-mod engine;
+pub mod engine;
 
 pub use chat::{
     ChatEvent, ChatReply, ChatRequest, Collector, FinishReason, KeepAlive, Message, Part, Progress,
-    Reasoning, ResponseFormat, Role, Sampling, Sent, Source, Timing, Tool, ToolCall, ToolCallDelta, ToolChoice,
-    Usage,
+    Reasoning, ResponseFormat, Role, Sampling, Sent, Source, Timing, Tool, ToolCall, ToolCallDelta,
+    ToolChoice, Usage,
 };
 pub use config::{
     ENVIRONMENT, EngineSettings, Environment, Form, KEYS, Key, KeySource, Origin, Overrides, ServerChoice,

@@ -149,14 +149,13 @@ impl ModelInfo {
 
     /// The place in the order in which "auto" takes models; `None` is never taken.
     fn rank(&self) -> Option<u8> {
-        match (self.state, self.kind) {
-            (_, ModelKind::Embedding | ModelKind::Rerank) => None,
-            (LoadState::Loaded, ModelKind::Llm | ModelKind::Vision) => Some(0),
-            (LoadState::Loaded, ModelKind::Other) => Some(1),
-            (_, ModelKind::Other) => None,
-            (LoadState::Unknown, _) => Some(2),
-            (LoadState::Loading, _) => Some(3),
-            (LoadState::NotLoaded, _) => Some(4),
+        match (self.kind, self.state) {
+            (ModelKind::Llm | ModelKind::Vision, LoadState::Loaded) => Some(0),
+            (ModelKind::Other, LoadState::Loaded) => Some(1),
+            (ModelKind::Llm | ModelKind::Vision, LoadState::Unknown) => Some(2),
+            (ModelKind::Llm | ModelKind::Vision, LoadState::Loading) => Some(3),
+            (ModelKind::Llm | ModelKind::Vision, LoadState::NotLoaded) => Some(4),
+            (ModelKind::Embedding | ModelKind::Rerank | ModelKind::Other, _) => None,
         }
     }
 }
@@ -172,8 +171,11 @@ pub fn pick(models: &[ModelInfo]) -> Result<&ModelInfo> {
         let message = if models.is_empty() {
             "The server has no model.".to_owned()
         } else {
-            let shown: Vec<_> =
-                models.iter().take(5).map(|model| format!("{} ({})", model.id, model.kind.as_str())).collect();
+            let shown: Vec<_> = models
+                .iter()
+                .take(5)
+                .map(|model| format!("{} ({})", model.id, model.kind.as_str()))
+                .collect();
             let more = if models.len() > 5 { ", …" } else { "" };
             format!("None of the server's models can chat: {}{more}.", shown.join(", "))
         };

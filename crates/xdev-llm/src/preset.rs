@@ -104,7 +104,11 @@ impl Default for Presets {
                 Preset::built_in("creative", "Varied and imaginative, long.", Some((0.9, 0.9, 2048))),
                 Preset::built_in("balanced", "For most things.", Some((0.7, 0.8, 1024))),
                 Preset::built_in("focused", "Close to the question, short.", Some((0.3, 0.7, 512))),
-                Preset::built_in("precise", "As exact as the model can be, very short.", Some((0.1, 0.5, 256))),
+                Preset::built_in(
+                    "precise",
+                    "As exact as the model can be, very short.",
+                    Some((0.1, 0.5, 256)),
+                ),
                 Preset::built_in("custom", "Sets nothing: your values, else the server's own.", None),
             ],
         }

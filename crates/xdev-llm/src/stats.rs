@@ -140,7 +140,8 @@ struct Spread {
 
 impl Spread {
     fn new(units: f64) -> Self {
-        let histogram = Histogram::new_with_bounds(1, HIGHEST, 3).expect("1 to a day in three digits is allowed");
+        let histogram =
+            Histogram::new_with_bounds(1, HIGHEST, 3).expect("1 to a day in three digits is allowed");
         Spread { histogram, units }
     }
 

@@ -136,12 +136,10 @@ impl Store {
             }
             return Ok(id);
         };
-        match self.try_create(safe_name(id)?)? {
-            true => Ok(id.to_owned()),
-            false => {
-                Err(Error::invalid_input(format!("There is a session \"{id}\" already; take another name.")))
-            }
+        if self.try_create(safe_name(id)?)? {
+            return Ok(id.to_owned());
         }
+        Err(Error::invalid_input(format!("There is a session \"{id}\" already; take another name.")))
     }
 
     /// Makes the file of a session; false where there is one.
@@ -534,7 +532,7 @@ mod tests {
             let whole = fs::read(&path).unwrap();
             let kept = cut.min(whole.len());
             fs::write(&path, &whole[..kept]).unwrap();
-            let lines = whole[..kept].iter().filter(|byte| **byte == b'\n').count();
+            let lines = memchr::memchr_iter(b'\n', &whole[..kept]).count();
             // A line that lacks only its line break is whole.
             let is_whole = whole.get(kept) == Some(&b'\n');
             let session = store.read_session("s").unwrap();

@@ -13,7 +13,10 @@ const SSE: &str = "text/event-stream";
 const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
 fn text(piece: &str) -> String {
-    format!(r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{{"content":{}}}}}]}}"#, serde_json::to_string(piece).unwrap())
+    format!(
+        r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{{"content":{}}}}}]}}"#,
+        serde_json::to_string(piece).unwrap()
+    )
 }
 
 /// Reads whole, byte by byte, and without the accelerator: the three must agree.
@@ -77,7 +80,10 @@ fn p48_context_overflow_in_three_ways() {
 
 #[test]
 fn p49_a_field_named_error() {
-    let stream = format!("data: {}\n\nerror: {{\"code\":500,\"message\":\"slot failed\",\"type\":\"server_error\"}}\n\ndata: [DONE]\n\n", text("a"));
+    let stream = format!(
+        "data: {}\n\nerror: {{\"code\":500,\"message\":\"slot failed\",\"type\":\"server_error\"}}\n\ndata: [DONE]\n\n",
+        text("a")
+    );
     fails(SSE, stream.as_bytes(), ErrorKind::Server, "slot failed");
     let stream = b"error: {\"code\":400,\"message\":\"the request exceeds the available context size. try increasing the context size\",\"type\":\"exceed_context_size_error\"}\n\n";
     fails(SSE, stream, ErrorKind::ContextOverflow, "exceeds the available");
@@ -85,7 +91,9 @@ fn p49_a_field_named_error() {
 
 #[test]
 fn p50_p64_p77_an_end_without_a_finish_reason_is_a_cut_answer() {
-    for end in ["", "data: [DONE]\n\n", "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n"] {
+    for end in
+        ["", "data: [DONE]\n\n", "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n"]
+    {
         let stream = format!("data: {}\n\n{end}", text("partial"));
         let error = fails(SSE, stream.as_bytes(), ErrorKind::CutOff, "before its end");
         assert_eq!(error.partial().unwrap().text, "partial");
@@ -102,7 +110,10 @@ fn p51_an_error_line_in_ollamas_stream() {
 
 #[test]
 fn p52_an_error_frame_at_200() {
-    let stream = events(&[r#"{"error":{"object":"error","message":"The input (9000 tokens) is longer than the model's context length (4096 tokens).","type":"BadRequestError","param":null,"code":400}}"#, "[DONE]"]);
+    let stream = events(&[
+        r#"{"error":{"object":"error","message":"The input (9000 tokens) is longer than the model's context length (4096 tokens).","type":"BadRequestError","param":null,"code":400}}"#,
+        "[DONE]",
+    ]);
     fails(SSE, &stream, ErrorKind::ContextOverflow, "9000 tokens");
 }
 
@@ -118,7 +129,8 @@ fn p54_p56_usage_is_read_wherever_it_stands() {
     let own = format!(r#"{{"choices":[],{usage}}}"#);
     let null = format!(r#"{{"choices":null,{usage}}}"#);
     let on_finish = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop"}}],{usage}}}"#);
-    let running = r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+    let running =
+        r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
     let hello = text("a");
     for documents in [
         vec![hello.as_str(), STOP, &own, "[DONE]"],
@@ -174,7 +186,11 @@ fn thinking_in_tags_never_reaches_the_text() {
         ("<think>hm</think>\n\nyes", "yes", "hm"),
         ("hm</think>yes", "yes", "hm"),
         ("[THINK]hm[/THINK]yes", "yes", "hm"),
-        ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>yes", "yes", "hm"),
+        (
+            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>yes",
+            "yes",
+            "hm",
+        ),
         ("yes <b>bold</b>", "yes <b>bold</b>", ""),
     ] {
         let pieces: Vec<String> = input.split_inclusive(['t', 'm', '>', '|']).map(text).collect();
@@ -206,11 +222,20 @@ fn p63_tool_ids_and_indices_of_every_kind() {
         let mut documents: Vec<&str> = documents.iter().map(String::as_str).collect();
         documents.push(STOP);
         let reply = ok(&documents);
-        reply.tool_calls.iter().map(|call| (call.name.clone(), call.arguments.clone(), call.id.clone())).collect::<Vec<_>>()
+        reply
+            .tool_calls
+            .iter()
+            .map(|call| (call.name.clone(), call.arguments.clone(), call.id.clone()))
+            .collect::<Vec<_>>()
     };
     // An empty id is made up; a number as text is kept.
-    let found = names(&[delta(r#"[{"index":0,"id":"","function":{"name":"f","arguments":""}},{"index":1,"id":"365174485","function":{"name":"g","arguments":"{}"}}]"#)]);
-    assert_eq!(found, [("f".into(), "{}".into(), "call_0".into()), ("g".into(), "{}".into(), "365174485".into())]);
+    let found = names(&[delta(
+        r#"[{"index":0,"id":"","function":{"name":"f","arguments":""}},{"index":1,"id":"365174485","function":{"name":"g","arguments":"{}"}}]"#,
+    )]);
+    assert_eq!(
+        found,
+        [("f".into(), "{}".into(), "call_0".into()), ("g".into(), "{}".into(), "365174485".into())]
+    );
     // A new id in every piece is a proxy's doing: one call.
     let found = names(&[
         delta(r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]"#),
@@ -251,7 +276,10 @@ fn p65_an_empty_answer_says_why() {
 
 #[test]
 fn p69_comments_are_only_life() {
-    let stream = format!(": OPENROUTER PROCESSING\n\n:\n\n: keepalive 3/9\n\ndata: {}\n\n:\n\ndata: {STOP}\n\n", text("a"));
+    let stream = format!(
+        ": OPENROUTER PROCESSING\n\n:\n\n: keepalive 3/9\n\ndata: {}\n\n:\n\ndata: {STOP}\n\n",
+        text("a")
+    );
     assert_eq!(read_bytes(&ServerKind::MLX, SSE, stream.as_bytes()).unwrap().text, "a");
 }
 
@@ -264,9 +292,15 @@ fn p70_framing_of_every_kind() {
         format!("data: {a}\r\rdata: {b}\r\rdata: {STOP}\r\r"),
         format!("data:{a}\n\nid: 1\nretry: 5\ndata:{b}\n\ndata: {STOP}"),
         format!("data: {a}\ndata: {b}\ndata: {STOP}\n\n"),
-        format!("event: message\ndata: {a}\n\nevent: message\ndata: {b}\n\ndata:\n\ndata: {STOP}\n\ndata: [DONE]\n\ndata: {a}\n\n"),
+        format!(
+            "event: message\ndata: {a}\n\nevent: message\ndata: {b}\n\ndata:\n\ndata: {STOP}\n\ndata: [DONE]\n\ndata: {a}\n\n"
+        ),
     ] {
-        assert_eq!(read_bytes(&ServerKind::GENERIC, SSE, stream.as_bytes()).unwrap().text, "é日本", "{stream:?}");
+        assert_eq!(
+            read_bytes(&ServerKind::GENERIC, SSE, stream.as_bytes()).unwrap().text,
+            "é日本",
+            "{stream:?}"
+        );
     }
 }
 
@@ -340,7 +374,11 @@ fn whole_answers_although_a_stream_was_asked_for() {
     }
     let stream = events(&[&text("a"), STOP]);
     for content_type in ["", "text/plain", "application/octet-stream", "application/json"] {
-        assert_eq!(read_bytes(&ServerKind::GENERIC, content_type, &stream).unwrap().text, "a", "{content_type}");
+        assert_eq!(
+            read_bytes(&ServerKind::GENERIC, content_type, &stream).unwrap().text,
+            "a",
+            "{content_type}"
+        );
     }
 }
 
@@ -357,7 +395,10 @@ fn a_web_page_is_not_an_answer() {
 fn numbers_of_servers_that_tell_them() {
     let timings = r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"timings":{"cache_n":4,"prompt_n":5,"prompt_ms":120.5,"predicted_n":7,"predicted_per_second":80.5}}"#;
     let reply = ok(&[&text("a"), timings]);
-    assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.cached_tokens), (Some(9), Some(7), Some(4)));
+    assert_eq!(
+        (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.cached_tokens),
+        (Some(9), Some(7), Some(4))
+    );
     assert_eq!(reply.timing.prompt_eval.unwrap().as_micros(), 120_500);
     assert_eq!(reply.timing.tokens_per_second, Some(80.5));
 }

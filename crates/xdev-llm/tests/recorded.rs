@@ -21,7 +21,10 @@ fn chats(folder: &str) -> Vec<(String, Recorded)> {
         .collect();
     paths.sort();
     assert!(!paths.is_empty());
-    paths.iter().map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), Recorded::read(path))).collect()
+    paths
+        .iter()
+        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), Recorded::read(path)))
+        .collect()
 }
 
 fn describe(result: &Result<ChatReply, Error>) -> String {
@@ -38,7 +41,8 @@ fn describe(result: &Result<ChatReply, Error>) -> String {
                 write!(out, "\n    call {} {}", call.name, call.arguments).unwrap();
             }
             let counts = [usage.input_tokens, usage.output_tokens, usage.cached_tokens];
-            let counts = counts.map(|count| count.map_or("-".to_owned(), |count| count.to_string())).join("/");
+            let counts =
+                counts.map(|count| count.map_or("-".to_owned(), |count| count.to_string())).join("/");
             let mark = if usage.estimated { " estimated" } else { "" };
             write!(out, "\n    tokens {counts}{mark}").unwrap();
             for warning in &reply.warnings {
@@ -116,8 +120,20 @@ fn a_stream_and_a_whole_body_give_one_reply() {
         };
         let (whole, stream) = (reply(whole), reply(stream));
         assert_eq!(
-            (&whole.text, &whole.model, whole.finish_reason, whole.usage.output_tokens, whole.usage.input_tokens),
-            (&stream.text, &stream.model, stream.finish_reason, stream.usage.output_tokens, stream.usage.input_tokens),
+            (
+                &whole.text,
+                &whole.model,
+                whole.finish_reason,
+                whole.usage.output_tokens,
+                whole.usage.input_tokens
+            ),
+            (
+                &stream.text,
+                &stream.model,
+                stream.finish_reason,
+                stream.usage.output_tokens,
+                stream.usage.input_tokens
+            ),
             "{folder}"
         );
     }

@@ -77,7 +77,8 @@ impl Chunked {
             }
             (State::Size, b'\r' | b' ' | b'\t' | b';') if self.line > 1 => self.state = State::Extension,
             (State::Size, byte) => {
-                let digit = (byte as char).to_digit(16).ok_or_else(|| broken("a chunk's size is not a number"))?;
+                let digit =
+                    (byte as char).to_digit(16).ok_or_else(|| broken("a chunk's size is not a number"))?;
                 self.left = self
                     .left
                     .checked_mul(16)
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn reads_sizes_extensions_and_trailers() {
-        let input = b"5;name=\"x\"\r\nhello\r\n00001 \r\n!\r\nA\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\nHTTP/1.1";
+        let input =
+            b"5;name=\"x\"\r\nhello\r\n00001 \r\n!\r\nA\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\nHTTP/1.1";
         assert_eq!(decode(input, &[]).unwrap(), (b"hello!0123456789".to_vec(), true));
         assert_eq!(decode(b"3\nabc\n0\n\n", &[]).unwrap(), (b"abc".to_vec(), true));
     }

@@ -248,7 +248,8 @@ impl Line {
         let dialect = dialect(row);
         let mut models = Vec::new();
         for (index, call) in dialect.models().iter().enumerate() {
-            let path = if call.path.starts_with('/') { call.path.clone() } else { format!("{base}/{}", call.path) };
+            let path =
+                if call.path.starts_with('/') { call.path.clone() } else { format!("{base}/{}", call.path) };
             let Some((head, body)) = self.get(&path).await else { continue };
             let Ok(body) = serde_json::from_slice(&body) else { continue };
             if head.status == 200

@@ -229,7 +229,9 @@ fn not_local(url: &Url) -> Error {
         ErrorKind::Config,
         format!("`{host}` is not on this machine or its network, so nothing was sent to it."),
     )
-    .with_hint(format!("If you mean it, add `allow_hosts = [\"{host}\"]` to your own config file (`xdev-llm config edit`)."))
+    .with_hint(format!(
+        "If you mean it, add `allow_hosts = [\"{host}\"]` to your own config file (`xdev-llm config edit`)."
+    ))
 }
 
 fn connect_timeout(url: &Url) -> Error {
@@ -248,17 +250,19 @@ fn connect_timeout(url: &Url) -> Error {
 pub(super) fn failed(url: &Url, error: io::Error, when: &str) -> Error {
     let server = shown(url);
     let made = match error.kind() {
-        io::ErrorKind::InvalidData => Error::new(
-            ErrorKind::Protocol,
-            format!("Unexpected response format: {error}, at {server}."),
-        ),
-        io::ErrorKind::ConnectionRefused => {
-            Error::new(ErrorKind::Unreachable, format!("Nothing answers at {server}: the connection was refused."))
+        io::ErrorKind::InvalidData => {
+            Error::new(ErrorKind::Protocol, format!("Unexpected response format: {error}, at {server}."))
         }
+        io::ErrorKind::ConnectionRefused => Error::new(
+            ErrorKind::Unreachable,
+            format!("Nothing answers at {server}: the connection was refused."),
+        ),
         _ if when == "while it answered" => {
             Error::new(ErrorKind::CutOff, format!("The connection to {server} broke {when}: {error}."))
         }
-        _ => Error::new(ErrorKind::Unreachable, format!("The connection to {server} failed {when}: {error}.")),
+        _ => {
+            Error::new(ErrorKind::Unreachable, format!("The connection to {server} failed {when}: {error}."))
+        }
     };
     made.with_server(server).with_source(error)
 }
@@ -294,7 +298,9 @@ mod tls {
 
     use secrecy::ExposeSecret;
 
-    use super::{Body, CONNECT_TIMEOUT, Request, Response, USER_AGENT, connect_timeout, host_allowed, is_local, shown};
+    use super::{
+        Body, CONNECT_TIMEOUT, Request, Response, USER_AGENT, connect_timeout, host_allowed, is_local, shown,
+    };
     use crate::client::http1::Head;
     use crate::error::{Error, ErrorKind, Result};
 
@@ -335,7 +341,9 @@ mod tls {
                 headers: response
                     .headers()
                     .iter()
-                    .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
+                    .map(|(name, value)| {
+                        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into())
+                    })
                     .collect(),
             };
             Ok(Response { head, body: Body::General(Box::new(response)) })
@@ -354,9 +362,9 @@ mod tls {
             if !with_proxies {
                 builder = builder.no_proxy();
             }
-            builder.build().map_err(|error| {
-                Error::new(ErrorKind::Config, "TLS could not be set up.").with_source(error)
-            })
+            builder
+                .build()
+                .map_err(|error| Error::new(ErrorKind::Config, "TLS could not be set up.").with_source(error))
         }
     }
 
@@ -385,7 +393,8 @@ mod tls {
                 let host = name.as_str();
                 let allowed = host_allowed(host, &allow_hosts);
                 let all = tokio::net::lookup_host((host, 0)).await?;
-                let usable: Vec<SocketAddr> = all.filter(|address| allowed || is_local(address.ip())).collect();
+                let usable: Vec<SocketAddr> =
+                    all.filter(|address| allowed || is_local(address.ip())).collect();
                 if usable.is_empty() {
                     return Err("the name leads away from this machine and its network".into());
                 }

@@ -87,7 +87,8 @@ impl Connection {
 
     /// Whether the connection can be used again: young enough, and the server has neither closed it nor said anything.
     pub(super) fn is_alive(&self) -> bool {
-        let waits = matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let waits =
+            matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
         waits && self.idle_since.elapsed() < self.keep_idle
     }
 
@@ -136,7 +137,8 @@ impl Connection {
     fn into_body(mut self, head: Head, mut early: Vec<u8>, head_length: usize) -> (Head, Body) {
         early.drain(..head_length);
         let lists = |name: &str, word: &str| {
-            head.header(name).is_some_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(word)))
+            head.header(name)
+                .is_some_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(word)))
         };
         let length = if matches!(head.status, 204 | 304) {
             Length::Known(0)

@@ -206,14 +206,22 @@ impl Client {
         Some(best)
     }
 
-    fn configured(&self, url: &ServerUrl, entry: Option<ServerEntry>, source: ServerSource) -> Result<Server> {
+    fn configured(
+        &self,
+        url: &ServerUrl,
+        entry: Option<ServerEntry>,
+        source: ServerSource,
+    ) -> Result<Server> {
         let key = self.inner.settings.key_for(&url.shown)?;
         let place = Place { key, ..place(url, source)? };
         let Some(entry) = entry else { return Ok(self.make(place)) };
         let api = match entry.api.as_deref() {
             None | Some("auto") => None,
             Some(name) => Some(serde_json::from_value(name.into()).map_err(|_| {
-                Error::new(ErrorKind::Config, format!("`api = \"{name}\"` is none of auto, openai, ollama, lmstudio."))
+                Error::new(
+                    ErrorKind::Config,
+                    format!("`api = \"{name}\"` is none of auto, openai, ollama, lmstudio."),
+                )
             })?),
         };
         Ok(self.make(Place {
@@ -241,12 +249,19 @@ impl Inner {
     fn permit(&self, place: &Place) -> Arc<Semaphore> {
         let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
         let count = place.concurrency.unwrap_or(*self.settings.concurrency) as usize;
-        Arc::clone(permits.entry(place.shown.clone()).or_insert_with(|| Arc::new(Semaphore::new(count.max(1)))))
+        Arc::clone(
+            permits.entry(place.shown.clone()).or_insert_with(|| Arc::new(Semaphore::new(count.max(1)))),
+        )
     }
 
     /// What one server is known to refuse.
     fn adjustment(&self, server: &str) -> Adjustment {
-        self.adjustments.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned().unwrap_or_default()
+        self.adjustments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(server)
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn remember_adjustment(&self, server: &str, adjustment: &Adjustment) {
@@ -256,7 +271,9 @@ impl Inner {
 }
 
 /// The rows of the configuration, as JSON.
-fn kinds(settings: &Settings) -> Result<std::collections::BTreeMap<String, serde_json::Map<String, serde_json::Value>>> {
+fn kinds(
+    settings: &Settings,
+) -> Result<std::collections::BTreeMap<String, serde_json::Map<String, serde_json::Value>>> {
     let rows = settings.kinds.iter().map(|(name, table)| match serde_json::to_value(&table.value) {
         Ok(serde_json::Value::Object(fields)) => Ok((name.clone(), fields)),
         _ => Err(Error::new(ErrorKind::Config, format!("[kinds.{name}] in your config is not a table."))),
@@ -267,7 +284,8 @@ fn kinds(settings: &Settings) -> Result<std::collections::BTreeMap<String, serde
 /// Where a URL is, with nothing else known about it.
 fn place(url: &ServerUrl, source: ServerSource) -> Result<Place> {
     let parse = |text: &str| {
-        Url::parse(text).map_err(|error| Error::invalid_input(format!("Invalid server URL: {text} ({error}).")))
+        Url::parse(text)
+            .map_err(|error| Error::invalid_input(format!("Invalid server URL: {text} ({error}).")))
     };
     Ok(Place {
         root: parse(&url.root)?,

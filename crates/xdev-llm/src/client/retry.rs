@@ -73,14 +73,17 @@ impl Retry {
 impl Adjustment {
     /// Leaves out what the server said it does not take; whether there was something new to leave out.
     pub(super) fn learn(&mut self, error: &Error, call: &Call) -> bool {
-        if !matches!(error.status(), Some(400 | 404 | 422 | 500 | 501)) && error.kind() != ErrorKind::Unsupported {
+        if !matches!(error.status(), Some(400 | 404 | 422 | 500 | 501))
+            && error.kind() != ErrorKind::Unsupported
+        {
             return false;
         }
         let said = error.said().unwrap_or_default().to_lowercase();
         if !NOT_KNOWN.iter().any(|words| said.contains(words)) {
             return false;
         }
-        let refused = call.parameters.keys().find(|name| names_word(&said, name) && !self.without.contains(name));
+        let refused =
+            call.parameters.keys().find(|name| names_word(&said, name) && !self.without.contains(name));
         match refused.map(String::as_str) {
             None | Some("model" | "tools" | "tool_choice" | "response_format") => false,
             Some("stream") => !std::mem::replace(&mut self.no_stream, true),

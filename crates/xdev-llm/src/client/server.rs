@@ -211,7 +211,13 @@ impl Server {
     /// What it is. Asked once in 60 seconds, never where the configuration tells.
     pub(super) async fn identity(&self) -> Result<Identity> {
         if let Some(kind) = &self.place.kind {
-            return Ok(Identity { kind: kind.clone(), version: None, needs_key: false, loading: false, models: None });
+            return Ok(Identity {
+                kind: kind.clone(),
+                version: None,
+                needs_key: false,
+                loading: false,
+                models: None,
+            });
         }
         let ask = || async {
             let identity = self.identify().await?;
@@ -270,7 +276,8 @@ impl Server {
     /// The request with the model and what the configuration says about this server filled in.
     pub(super) async fn resolve(&self, request: &ChatRequest) -> Result<ChatRequest> {
         let mut request = request.clone();
-        let is_auto = |model: &Option<String>| model.as_deref().is_none_or(|model| matches!(model, "" | "auto"));
+        let is_auto =
+            |model: &Option<String>| model.as_deref().is_none_or(|model| matches!(model, "" | "auto"));
         if is_auto(&request.model) {
             request.model.clone_from(&self.place.model);
         }

@@ -187,9 +187,12 @@ impl ChatStream {
         match &mut self.state {
             State::Waiting => {
                 let permit = self.server.inner.permit(&self.server.place);
-                self.permit = Some(permit.acquire_owned().await.map_err(|_| {
-                    Error::new(ErrorKind::Interrupted, "The client was closed.")
-                })?);
+                self.permit = Some(
+                    permit
+                        .acquire_owned()
+                        .await
+                        .map_err(|_| Error::new(ErrorKind::Interrupted, "The client was closed."))?,
+                );
                 self.clock.heard = Instant::now();
                 self.open(Duration::ZERO);
                 Ok(())
@@ -293,7 +296,9 @@ impl ChatStream {
 
     /// Ends the answer: the last events, the numbers, the judgement.
     async fn end(&mut self) -> Result<()> {
-        let State::Reading(mut opened) = std::mem::replace(&mut self.state, State::Over) else { return Ok(()) };
+        let State::Reading(mut opened) = std::mem::replace(&mut self.state, State::Over) else {
+            return Ok(());
+        };
         let ended = opened.reader.finish(&mut self.events);
         self.clock.stamp(&self.events);
         if opened.reader.is_done() {
@@ -329,7 +334,8 @@ impl ChatStream {
         timing.time_to_first_token = clock.first.map(|first| first.saturating_duration_since(sent));
         timing.duration = Some(end.saturating_duration_since(sent));
         if timing.tokens_per_second.is_none()
-            && let (Some(first), Some(last), Some(tokens)) = (clock.first, clock.last, reply.usage.output_tokens)
+            && let (Some(first), Some(last), Some(tokens)) =
+                (clock.first, clock.last, reply.usage.output_tokens)
         {
             let seconds = last.saturating_duration_since(first).as_secs_f64();
             // A rate of pieces that came in one read would be that of this machine's memory.
@@ -345,7 +351,9 @@ impl ChatStream {
         }
         let must_call = matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
         if must_call && reply.tool_calls.is_empty() {
-            reply.warnings.push("A tool call was required and none came: the server or the model ignores tools.".into());
+            reply.warnings.push(
+                "A tool call was required and none came: the server or the model ignores tools.".into(),
+            );
         }
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(reply.text.trim()).is_ok();
         if self.request.response_format.is_some() && !is_json && reply.tool_calls.is_empty() {
@@ -359,9 +367,11 @@ impl ChatStream {
     }
 
     fn with_partial(&mut self, error: Error) -> Error {
-        let error = self.request.messages.iter().fold(error, |error, message| error.without_text(&message.text()));
+        let error =
+            self.request.messages.iter().fold(error, |error, message| error.without_text(&message.text()));
         let reply = self.collector.reply();
-        let has_something = !reply.text.is_empty() || !reply.reasoning.is_empty() || !reply.tool_calls.is_empty();
+        let has_something =
+            !reply.text.is_empty() || !reply.reasoning.is_empty() || !reply.tool_calls.is_empty();
         if !has_something {
             return error.with_server(self.server.url());
         }

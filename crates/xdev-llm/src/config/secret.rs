@@ -394,7 +394,7 @@ mod tests {
             (b"", "empty"),
             (b"a b", "space"),
             (b"\xff\xfe", "not text"),
-            (&[b'a'; 16 * 1024 + 1], "16 KiB"),
+            (&vec![b'a'; 16 * 1024 + 1], "16 KiB"),
         ] {
             let error = read(bytes, 0o600).unwrap_err();
             assert!(error.message().contains(reason) && error.kind() == ErrorKind::Config, "{error}");

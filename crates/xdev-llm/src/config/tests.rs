@@ -496,14 +496,13 @@ fn the_template_says_nothing_until_a_setting_is_taken_out_and_then_loads() {
     let template = user_template();
     let settings = Place::new().user(&template).load();
     assert!(settings.show().iter().all(|shown| matches!(shown.origin, Origin::BuiltIn)));
-    let taken: String = template
+    let taken: Vec<&str> = template
         .lines()
         .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
         // Both ways to a key in one entry are refused.
         .filter(|line| !line.starts_with("api_key_file"))
-        .map(|line| format!("{line}\n"))
         .collect();
-    let settings = Place::new().user(&taken).load();
+    let settings = Place::new().user(&taken.join("\n")).load();
     assert_eq!(settings.servers["example"].api_key_env.as_deref(), Some("WORK_API_KEY"));
     assert!(settings.presets.contains_key("example") && settings.engine.command.is_some());
 }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected,
+    Visitor,
 };
 use serde_json::Value;
 
@@ -108,7 +109,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<T> {
         let mut object = T::default();
         while let Some(key) = map.next_key()? {
             if !object.set(&key, &mut map)? {
-                map.next_value::<Skipped>()?;
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(object)
@@ -117,57 +118,6 @@ impl<'de, T: Object> Visitor<'de> for Fields<T> {
 
 fn object<'de, T: Object, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_map(Fields(PhantomData))
-}
-
-/// `Skipped` is any JSON value, checked and not kept. Unlike serde's `IgnoredAny` it keeps to the limit of nesting.
-struct Skipped;
-
-impl<'de> Deserialize<'de> for Skipped {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Skipped)
-    }
-}
-
-impl<'de> Visitor<'de> for Skipped {
-    type Value = Skipped;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Skipped, E> {
-        Ok(Skipped)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Skipped, E> {
-        Ok(Skipped)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Skipped, E> {
-        Ok(Skipped)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Skipped, E> {
-        Ok(Skipped)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Skipped, E> {
-        Ok(Skipped)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Skipped, E> {
-        Ok(Skipped)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skipped, A::Error> {
-        while seq.next_element::<Skipped>()?.is_some() {}
-        Ok(Skipped)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skipped, A::Error> {
-        while map.next_entry::<IgnoredAny, Skipped>()?.is_some() {}
-        Ok(Skipped)
-    }
 }
 
 /// `Conversation` reads an array of messages, or an object that holds one.
@@ -192,7 +142,7 @@ impl<'de> Visitor<'de> for Conversation<'_> {
             if let Key::Messages = key {
                 messages = Some(map.next_value_seed(Messages::new(self.at))?);
             } else {
-                map.next_value::<Skipped>()?;
+                map.next_value::<IgnoredAny>()?;
             }
         }
         messages.ok_or_else(|| A::Error::custom("the object has no \"messages\""))
@@ -403,9 +353,9 @@ impl<'de> Deserialize<'de> for Piece {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Piece, A::Error> {
                 let fragment = Fields::<Fragment>(PhantomData).visit_map(map)?;
                 let part = match fragment.kind.as_deref() {
-                    Some("text" | "input_text" | "output_text") => {
-                        Part::Text(fragment.text.ok_or_else(|| A::Error::custom("the text part has no text"))?)
-                    }
+                    Some("text" | "input_text" | "output_text") => Part::Text(
+                        fragment.text.ok_or_else(|| A::Error::custom("the text part has no text"))?,
+                    ),
                     Some("image_url" | "input_image") => {
                         Part::ImageUrl(fragment.url.ok_or_else(|| A::Error::custom("the image has no url"))?)
                     }

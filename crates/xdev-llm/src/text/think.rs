@@ -157,7 +157,7 @@ impl ThinkSplitter {
                         out(Piece::Reasoning(&text[..at]));
                         return Some(at);
                     }
-                    let tag = found?;
+                    let tag = found.tag()?;
                     self.enter(State::Start);
                     Some(tag.len())
                 }
@@ -176,7 +176,7 @@ impl ThinkSplitter {
             let tags = || FAMILIES.iter().map(|family| family.open).chain(HEADERS);
             // With nothing but white space so far, what follows may still be a tag: the empty text starts every tag.
             if let Some(found) = tag_at(&text[space..], tags()) {
-                let tag = found?;
+                let tag = found.tag()?;
                 let family = FAMILIES.iter().find(|family| family.open == tag);
                 self.enter(family.map_or(State::Start, |family| State::Thinking(family.close)));
                 return Some(space + tag.len());
@@ -201,7 +201,7 @@ impl ThinkSplitter {
             out(Piece::Text(&text[..at]));
             return Some(at);
         }
-        let tag = found?.1?;
+        let tag = found?.1.tag()?;
         if FAMILIES.iter().any(|family| family.open == tag) {
             // The answer talks about the tags, so a closing one says nothing either.
             self.state = State::Text;
@@ -225,19 +225,37 @@ fn leading_space(text: &str) -> usize {
     text.len() - text.trim_start().len()
 }
 
-/// Whether `text` starts with one of `tags` (`Some(Some(tag))`) or may once more arrives (`Some(None)`).
-fn tag_at(text: &str, mut tags: impl Iterator<Item = &'static str> + Clone) -> Option<Option<&'static str>> {
-    match tags.clone().find(|tag| text.starts_with(tag)) {
-        Some(tag) => Some(Some(tag)),
-        None => tags.any(|tag| tag.starts_with(text)).then_some(None),
+/// What was found where a tag may stand.
+#[derive(Clone, Copy)]
+enum Found {
+    Tag(&'static str),
+    /// All that has arrived is the start of a tag.
+    Start,
+}
+
+impl Found {
+    /// The tag, where it is whole.
+    fn tag(self) -> Option<&'static str> {
+        match self {
+            Found::Tag(tag) => Some(tag),
+            Found::Start => None,
+        }
     }
 }
 
-/// The first place in `text` where one of `tags` stands, or may stand once more arrives (then without the tag).
+/// Whether `text` starts with one of `tags`, or may once more arrives.
+fn tag_at(text: &str, mut tags: impl Iterator<Item = &'static str> + Clone) -> Option<Found> {
+    match tags.clone().find(|tag| text.starts_with(tag)) {
+        Some(tag) => Some(Found::Tag(tag)),
+        None => tags.any(|tag| tag.starts_with(text)).then_some(Found::Start),
+    }
+}
+
+/// The first place in `text` where one of `tags` stands, or may stand once more arrives.
 fn find_tag<Tags: Iterator<Item = &'static str> + Clone>(
     text: &str,
     tags: impl Fn() -> Tags,
-) -> Option<(usize, Option<&'static str>)> {
+) -> Option<(usize, Found)> {
     memchr2_iter(b'<', b'[', text.as_bytes())
         .find_map(|at| tag_at(&text[at..], tags()).map(|found| (at, found)))
 }
@@ -278,7 +296,11 @@ mod tests {
             let (open, close) = (family.open, family.close);
             check(&format!("{open}\nSo.{close}\n\nYes."), "Yes.", "So.");
             check(&format!(" \n{open}So, {close} {open}so.{close}Yes."), "Yes.", "So, so.");
-            check(&format!("{open}So. {}", &close[..close.len() - 1]), "", &format!("So. {}", &close[..close.len() - 1]));
+            check(
+                &format!("{open}So. {}", &close[..close.len() - 1]),
+                "",
+                &format!("So. {}", &close[..close.len() - 1]),
+            );
             check(&format!("{open}{close}"), "", "");
             if family.lone {
                 check(&format!("\nSo.{close}\nYes. {close}"), &format!("Yes. {close}"), "\nSo.");

@@ -97,9 +97,8 @@ pub(super) fn in_document(value: &Value) -> Option<Error> {
 /// The failure that an error event or field with this data means; it is one whatever it holds.
 pub(super) fn in_event(data: &str) -> Error {
     match serde_json::from_str::<Value>(data) {
-        Ok(value) => in_document(&value).unwrap_or_else(|| {
-            judge(code(&value), words(&value).unwrap_or_else(|| data.to_owned()), data)
-        }),
+        Ok(value) => in_document(&value)
+            .unwrap_or_else(|| judge(code(&value), words(&value).unwrap_or_else(|| data.to_owned()), data)),
         Err(_) => judge(None, plain(data), ""),
     }
 }
@@ -185,7 +184,9 @@ fn judge(status: Option<u16>, said: String, envelope: &str) -> Error {
         (ErrorKind::ContextOverflow, _) => "The prompt is longer than the model's context.".to_owned(),
         (ErrorKind::Loading, _) => "The server is still loading its model.".to_owned(),
         (ErrorKind::NoModel, _) => "The server does not have the model that was asked for.".to_owned(),
-        (ErrorKind::Unauthorized, Some(status)) => format!("The server refused the key, or wants one ({status})."),
+        (ErrorKind::Unauthorized, Some(status)) => {
+            format!("The server refused the key, or wants one ({status}).")
+        }
         (ErrorKind::Unauthorized, None) => "The server refused the key, or wants one.".to_owned(),
         (ErrorKind::Unsupported, Some(status)) => format!("The server refused the request ({status})."),
         (ErrorKind::Unsupported, None) => "The server cannot do what was asked.".to_owned(),
@@ -193,7 +194,9 @@ fn judge(status: Option<u16>, said: String, envelope: &str) -> Error {
         (ErrorKind::Protocol, Some(status)) if status >= 300 => {
             format!("Unexpected response format: the server answered {status}.")
         }
-        (ErrorKind::Protocol, _) => "Unexpected response format: the server does not know this address.".to_owned(),
+        (ErrorKind::Protocol, _) => {
+            "Unexpected response format: the server does not know this address.".to_owned()
+        }
         (_, Some(status)) => format!("The server failed ({status})."),
         (_, None) => "The server failed.".to_owned(),
     };
@@ -231,7 +234,11 @@ mod tests {
             (400, r#"{"type":"error","error":{"type":"x","message":"m"}}"#, "m"),
             (400, r#"{"msg":"m"}"#, "m"),
             (500, "plain m", "plain m"),
-            (502, "<html><head><title>502</title></head><body><h1>Bad  Gateway</h1></body></html>", "502 Bad Gateway"),
+            (
+                502,
+                "<html><head><title>502</title></head><body><h1>Bad  Gateway</h1></body></html>",
+                "502 Bad Gateway",
+            ),
             (500, r#"{"error":{"type":"odd"}}"#, r#"{"type":"odd"}"#),
             (403, "", ""),
         ];
@@ -244,24 +251,68 @@ mod tests {
     fn words_decide_the_kind_before_the_status() {
         let table = [
             (200, r#"{"error":"Unexpected endpoint or method. (POST /chat)"}"#, ErrorKind::Protocol),
-            (400, r#"{"error":{"code":400,"message":"request (5002 tokens) exceeds the available context size (4096 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":5002,"n_ctx":4096}}"#, ErrorKind::ContextOverflow),
-            (400, r#"{"error":"Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens"}"#, ErrorKind::ContextOverflow),
-            (400, r#"{"error":"The number of tokens to keep from the initial prompt is greater than the context length."}"#, ErrorKind::ContextOverflow),
-            (503, r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#, ErrorKind::Loading),
-            (404, r#"{"error":{"message":"No models loaded. Please load a model in the developer page or use the 'lms load' command.","type":"invalid_request_error","param":"model","code":null}}"#, ErrorKind::NoModel),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"request (5002 tokens) exceeds the available context size (4096 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":5002,"n_ctx":4096}}"#,
+                ErrorKind::ContextOverflow,
+            ),
+            (
+                400,
+                r#"{"error":"Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens"}"#,
+                ErrorKind::ContextOverflow,
+            ),
+            (
+                400,
+                r#"{"error":"The number of tokens to keep from the initial prompt is greater than the context length."}"#,
+                ErrorKind::ContextOverflow,
+            ),
+            (
+                503,
+                r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#,
+                ErrorKind::Loading,
+            ),
+            (
+                404,
+                r#"{"error":{"message":"No models loaded. Please load a model in the developer page or use the 'lms load' command.","type":"invalid_request_error","param":"model","code":null}}"#,
+                ErrorKind::NoModel,
+            ),
             (404, r#"{"error":"model \"x\" not found, try pulling it first"}"#, ErrorKind::NoModel),
-            (404, r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","code":404}}"#, ErrorKind::NoModel),
-            (400, r#"{"error":{"code":400,"message":"model 'x' not found","type":"invalid_request_error"}}"#, ErrorKind::NoModel),
+            (
+                404,
+                r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","code":404}}"#,
+                ErrorKind::NoModel,
+            ),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"model 'x' not found","type":"invalid_request_error"}}"#,
+                ErrorKind::NoModel,
+            ),
             (401, r#"{"error":"Unauthorized"}"#, ErrorKind::Unauthorized),
             (401, "Missing authorization header", ErrorKind::Unauthorized),
             (401, r#"{"error":"unauthorized","signin_url":"https://x"}"#, ErrorKind::Unauthorized),
             (403, "", ErrorKind::Unauthorized),
-            (503, r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#, ErrorKind::Busy),
-            (503, r#"{"detail":{"msg":"Server is busy; please try again later.","type":"service_unavailable"}}"#, ErrorKind::Busy),
+            (
+                503,
+                r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#,
+                ErrorKind::Busy,
+            ),
+            (
+                503,
+                r#"{"detail":{"msg":"Server is busy; please try again later.","type":"service_unavailable"}}"#,
+                ErrorKind::Busy,
+            ),
             (429, "", ErrorKind::Busy),
             (400, r#"{"error":"\"m\" does not support thinking"}"#, ErrorKind::Unsupported),
-            (500, r#"{"error":{"code":500,"message":"image input is not supported - hint: x","type":"server_error"}}"#, ErrorKind::Unsupported),
-            (400, r#"{"error":"The model has crashed without additional information. (Exit code: 6)"}"#, ErrorKind::Server),
+            (
+                500,
+                r#"{"error":{"code":500,"message":"image input is not supported - hint: x","type":"server_error"}}"#,
+                ErrorKind::Unsupported,
+            ),
+            (
+                400,
+                r#"{"error":"The model has crashed without additional information. (Exit code: 6)"}"#,
+                ErrorKind::Server,
+            ),
             (200, r#"{"error":{"object":"error","message":"too long","code":400}}"#, ErrorKind::Unsupported),
             (500, "", ErrorKind::Server),
             (302, "", ErrorKind::Protocol),

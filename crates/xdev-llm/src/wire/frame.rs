@@ -206,7 +206,9 @@ impl Framer {
         }
         let (field, value) = match memchr(b':', line.as_bytes()) {
             Some(0) => return Ok(true),
-            Some(colon) => (&line[..colon], line[colon + 1..].strip_prefix(' ').unwrap_or(&line[colon + 1..])),
+            Some(colon) => {
+                (&line[..colon], line[colon + 1..].strip_prefix(' ').unwrap_or(&line[colon + 1..]))
+            }
             None => (&*line, ""),
         };
         match field {
@@ -283,11 +285,7 @@ mod tests {
         let input = "\u{feff}: comment\ndata: one\r\n\r\nevent: note\rdata:two\rdata: three\r\rdata\n\nid: 7\nretry: 1\n\ndata:  four\n\n";
         assert_eq!(
             frames(Framing::Events, &[input.as_bytes()]),
-            [
-                (None, "one".into()),
-                (Some("note".into()), "two\nthree".into()),
-                (None, " four".into()),
-            ]
+            [(None, "one".into()), (Some("note".into()), "two\nthree".into()), (None, " four".into()),]
         );
     }
 

@@ -6,15 +6,13 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::json::{count, documents, duration, list, number, text};
 use super::openai::{self, Fields, check_image, not_a_list, push_timing};
 use super::quirks::Parameter;
 use super::{Call, Dialect, Flow, Frame, Quirks, failure};
-use crate::chat::{
-    ChatEvent, ChatRequest, FinishReason, Message, Part, Progress, Reasoning, Role, Timing, Usage,
-};
+use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, Progress, Reasoning, Role, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, ModelInfo, ModelKind};
 
@@ -37,7 +35,8 @@ pub struct LmStudio {
 impl LmStudio {
     /// Makes the dialect of a row, whose parameters are replaced by those of the native API.
     pub fn new(mut quirks: Quirks) -> Self {
-        quirks.parameters = PARAMETERS.iter().map(|(parameter, name)| (*parameter, (*name).to_owned())).collect();
+        quirks.parameters =
+            PARAMETERS.iter().map(|(parameter, name)| (*parameter, (*name).to_owned())).collect();
         LmStudio { quirks }
     }
 }
@@ -82,7 +81,9 @@ impl Dialect for LmStudio {
         // Conversations are kept here and sent whole; what LM Studio would store is never asked for again.
         fields.body.insert("store".into(), json!(false));
         fields.body.insert("stream".into(), json!(stream && self.quirks.stream));
-        if let Some(name) = ["input", "system_prompt"].into_iter().find(|name| request.extra.contains_key(*name)) {
+        if let Some(name) =
+            ["input", "system_prompt"].into_iter().find(|name| request.extra.contains_key(*name))
+        {
             return Err(Error::invalid_input(format!("`extra` may not set `{name}`.")));
         }
         fields.extra(&request.extra)?;
@@ -114,7 +115,12 @@ impl Dialect for LmStudio {
         lmstudio_models()
     }
 
-    fn read_models(&self, index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>> {
+    fn read_models(
+        &self,
+        index: usize,
+        body: &Value,
+        models: &mut Vec<ModelInfo>,
+    ) -> Result<ControlFlow<()>> {
         read_lmstudio_models(index, body, models)
     }
 }
@@ -162,7 +168,10 @@ fn read_document(event: Option<&str>, document: &Value, out: &mut Vec<ChatEvent>
     let piece = || text(document, "content").map(str::to_owned);
     match name {
         "chat.start" => {
-            out.push(ChatEvent::Started { id: None, model: text(document, "model_instance_id").map(str::to_owned) });
+            out.push(ChatEvent::Started {
+                id: None,
+                model: text(document, "model_instance_id").map(str::to_owned),
+            });
         }
         "model_load.start" | "model_load.progress" => {
             out.push(ChatEvent::Progress(Progress::LoadingModel(share())));
@@ -263,7 +272,11 @@ pub(super) fn read_native_models(body: &Value) -> Option<Vec<ModelInfo>> {
 fn read_model(entry: &Value) -> Option<ModelInfo> {
     let id = text(entry, "key")?;
     let capabilities = entry.get("capabilities").and_then(Value::as_object);
-    let can = |name: &str| capabilities.and_then(|can| can.get(name)).is_some_and(|can| !matches!(can, Value::Bool(false) | Value::Null));
+    let can = |name: &str| {
+        capabilities
+            .and_then(|can| can.get(name))
+            .is_some_and(|can| !matches!(can, Value::Bool(false) | Value::Null))
+    };
     let kind = match text(entry, "type") {
         Some("llm") if can("vision") => ModelKind::Vision,
         Some("llm") => ModelKind::Llm,
@@ -292,7 +305,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::chat::{KeepAlive, ResponseFormat, Sampling, Source, Tool};
+    use crate::chat::{KeepAlive, ResponseFormat, Sampling, Source, Timing, Tool};
     use crate::wire::{Api, OpenAi, Rows, ServerKind};
 
     fn row() -> Quirks {
@@ -350,7 +363,10 @@ mod tests {
     #[test]
     fn a_picture_makes_the_input_a_list() {
         let url = "data:image/png;base64,QUJD";
-        let user = Message { content: vec![Part::Text("see".into()), Part::ImageUrl(url.into())], ..Message::user("") };
+        let user = Message {
+            content: vec![Part::Text("see".into()), Part::ImageUrl(url.into())],
+            ..Message::user("")
+        };
         let request = ChatRequest { messages: vec![user], ..ChatRequest::default() };
         let sent = body(&dialect().chat(&request, false).expect("a call"));
         assert_eq!(
@@ -384,7 +400,11 @@ mod tests {
         for name in ["input", "system_prompt", "model", "stream"] {
             let extra = [(name.to_owned(), json!("x"))].into_iter().collect();
             let request = ChatRequest { messages: one.clone(), extra, ..ChatRequest::default() };
-            assert_eq!(dialect().chat(&request, true).expect_err("taken").kind(), ErrorKind::InvalidInput, "{name}");
+            assert_eq!(
+                dialect().chat(&request, true).expect_err("taken").kind(),
+                ErrorKind::InvalidInput,
+                "{name}"
+            );
         }
     }
 
@@ -395,18 +415,38 @@ mod tests {
             let value: Value = serde_json::from_str(data).expect("JSON");
             vec![E::Extra(value["type"].as_str().expect("a type").to_owned(), value.clone())]
         };
-        let load = Timing { model_load: Some(Duration::from_millis(4200)), source: Source::Server, ..Timing::default() };
-        let argued = r#"{"type":"tool_call.arguments","tool":"search","arguments":{"q":"x"},"provider_info":{}}"#;
+        let load = Timing {
+            model_load: Some(Duration::from_millis(4200)),
+            source: Source::Server,
+            ..Timing::default()
+        };
+        let argued =
+            r#"{"type":"tool_call.arguments","tool":"search","arguments":{"q":"x"},"provider_info":{}}"#;
         let started = r#"{"type":"tool_call.start","tool":"search","provider_info":{}}"#;
         let success = r#"{"type":"tool_call.success","tool":"search","arguments":{"q":"x"},"output":"[]","provider_info":{}}"#;
         let failed = r#"{"type":"tool_call.failure","reason":"no such tool","metadata":{"type":"invalid_name","tool_name":"y"}}"#;
         let table = [
-            (r#"{"type":"chat.start","model_instance_id":"qwen3-4b"}"#, vec![E::Started { id: None, model: Some("qwen3-4b".into()) }]),
-            (r#"{"type":"model_load.start","model_instance_id":"qwen3-4b"}"#, vec![E::Progress(Progress::LoadingModel(None))]),
-            (r#"{"type":"model_load.progress","model_instance_id":"qwen3-4b","progress":0.5}"#, vec![E::Progress(Progress::LoadingModel(Some(0.5)))]),
-            (r#"{"type":"model_load.end","model_instance_id":"qwen3-4b","load_time_seconds":4.2}"#, vec![E::Timing(load)]),
+            (
+                r#"{"type":"chat.start","model_instance_id":"qwen3-4b"}"#,
+                vec![E::Started { id: None, model: Some("qwen3-4b".into()) }],
+            ),
+            (
+                r#"{"type":"model_load.start","model_instance_id":"qwen3-4b"}"#,
+                vec![E::Progress(Progress::LoadingModel(None))],
+            ),
+            (
+                r#"{"type":"model_load.progress","model_instance_id":"qwen3-4b","progress":0.5}"#,
+                vec![E::Progress(Progress::LoadingModel(Some(0.5)))],
+            ),
+            (
+                r#"{"type":"model_load.end","model_instance_id":"qwen3-4b","load_time_seconds":4.2}"#,
+                vec![E::Timing(load)],
+            ),
             (r#"{"type":"prompt_processing.start"}"#, vec![E::Progress(Progress::ReadingPrompt(None))]),
-            (r#"{"type":"prompt_processing.progress","progress":0.25}"#, vec![E::Progress(Progress::ReadingPrompt(Some(0.25)))]),
+            (
+                r#"{"type":"prompt_processing.progress","progress":0.25}"#,
+                vec![E::Progress(Progress::ReadingPrompt(Some(0.25)))],
+            ),
             (r#"{"type":"prompt_processing.end"}"#, vec![E::Progress(Progress::ReadingPrompt(Some(1.0)))]),
             (r#"{"type":"reasoning.start"}"#, vec![]),
             (r#"{"type":"reasoning.delta","content":"Hm"}"#, vec![E::Reasoning("Hm".into())]),
@@ -457,7 +497,8 @@ mod tests {
     fn the_end_of_a_stream_gives_numbers_and_not_the_text_again() {
         let (flow, out) = read(Some("chat.end"), &format!(r#"{{"type":"chat.end","result":{RESULT}}}"#));
         assert_eq!((flow.expect("no error"), out), (Flow::Done, ending(FinishReason::Stop)));
-        let told = RESULT.replace("\"input_tokens\"", "\"stop_reason\":\"maxPredictedTokensReached\",\"input_tokens\"");
+        let told = RESULT
+            .replace("\"input_tokens\"", "\"stop_reason\":\"maxPredictedTokensReached\",\"input_tokens\"");
         let (_, out) = read(Some("chat.end"), &format!(r#"{{"type":"chat.end","result":{told}}}"#));
         assert_eq!(out, ending(FinishReason::Length));
     }
@@ -466,7 +507,10 @@ mod tests {
     fn a_whole_answer_is_read() {
         let (flow, out) = read(None, RESULT);
         assert_eq!(flow.expect("no error"), Flow::Done);
-        assert_eq!(out[0], ChatEvent::Started { id: Some("resp_0123".into()), model: Some("qwen3-4b".into()) });
+        assert_eq!(
+            out[0],
+            ChatEvent::Started { id: Some("resp_0123".into()), model: Some("qwen3-4b".into()) }
+        );
         assert_eq!(out[1], ChatEvent::Reasoning("Hm".into()));
         assert!(matches!(&out[2], ChatEvent::Extra(name, _) if name == "tool_call"));
         assert_eq!(out[3], ChatEvent::Text("Hi".into()));
@@ -476,9 +520,17 @@ mod tests {
     #[test]
     fn errors_are_errors_wherever_they_stand() {
         let table = [
-            (Some("error"), r#"{"type":"error","error":{"type":"model_not_found","message":"m"}}"#, ErrorKind::NoModel),
+            (
+                Some("error"),
+                r#"{"type":"error","error":{"type":"model_not_found","message":"m"}}"#,
+                ErrorKind::NoModel,
+            ),
             (None, r#"{"type":"error","error":{"type":"internal_error","message":"m"}}"#, ErrorKind::Server),
-            (None, r#"{"error":{"message":"m","type":"invalid_request","code":"invalid_union","param":"input"}}"#, ErrorKind::Server),
+            (
+                None,
+                r#"{"error":{"message":"m","type":"invalid_request","code":"invalid_union","param":"input"}}"#,
+                ErrorKind::Server,
+            ),
             (None, r#"{"error":"Unexpected endpoint or method. (POST /api/v1/chat)"}"#, ErrorKind::Protocol),
         ];
         for (event, data, kind) in table {
@@ -527,7 +579,10 @@ mod tests {
         let unknown = json!({"error": "Unexpected endpoint or method. (GET /api/v1/models)"});
         assert!(openai.read_models(0, &unknown, &mut models).expect("go on").is_continue());
         assert!(openai.read_models(1, &unknown, &mut models).expect("go on").is_continue());
-        assert_eq!(openai.read_models(2, &unknown, &mut models).expect_err("the end").kind(), ErrorKind::Protocol);
+        assert_eq!(
+            openai.read_models(2, &unknown, &mut models).expect_err("the end").kind(),
+            ErrorKind::Protocol
+        );
         let v0 = json!({"object": "list", "data": [{"id": "m", "object": "model", "type": "vlm", "state": "not-loaded",
             "quantization": "Q4_0", "max_context_length": 4096, "capabilities": ["tool_use"]}]});
         assert!(dialect().read_models(1, &v0, &mut models).expect("a list").is_break());

@@ -29,7 +29,9 @@ pub use identify::{Answer, Identity, Investigation, Verdict};
 pub use lmstudio::LmStudio;
 pub use ollama::Ollama;
 pub use openai::OpenAi;
-pub use quirks::{Api, Health, HealthRule, ImageForm, Parameter, Quirks, ReasoningSwitch, Rows, ToolChoiceForm};
+pub use quirks::{
+    Api, Health, HealthRule, ImageForm, Parameter, Quirks, ReasoningSwitch, Rows, ToolChoiceForm,
+};
 pub use reader::Reader;
 
 pub use normalise::conclude;
@@ -128,7 +130,12 @@ impl Call {
     }
 
     /// Makes a POST whose body is `body`; everything in it but `bulk` (messages, input) is listed as a parameter.
-    pub fn post(path: impl Into<String>, body: Map<String, Value>, bulk: &[&str], not_sent: Vec<String>) -> Call {
+    pub fn post(
+        path: impl Into<String>,
+        body: Map<String, Value>,
+        bulk: &[&str],
+        not_sent: Vec<String>,
+    ) -> Call {
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut parameters = body;
         for name in bulk {
@@ -164,7 +171,8 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     fn models(&self) -> Vec<Call>;
 
     /// Reads the answer to call number `index` of [`models`](Dialect::models); `Break` when nothing more need be asked.
-    fn read_models(&self, index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>>;
+    fn read_models(&self, index: usize, body: &Value, models: &mut Vec<ModelInfo>)
+    -> Result<ControlFlow<()>>;
 }
 
 /// Makes the dialect of a row.

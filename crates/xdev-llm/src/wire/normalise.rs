@@ -174,10 +174,9 @@ pub fn conclude(reply: &mut ChatReply) -> Result<()> {
         }
         match serde_json::from_str::<Value>(&call.arguments) {
             Ok(Value::Object(_)) => {}
-            Ok(_) => reply.warnings.push(format!(
-                "The arguments of the call of `{}` are not an object.",
-                call.name
-            )),
+            Ok(_) => reply
+                .warnings
+                .push(format!("The arguments of the call of `{}` are not an object.", call.name)),
             Err(_) => reply.warnings.push(format!(
                 "The arguments of the call of `{}` are not whole: the answer was cut.",
                 call.name
@@ -188,7 +187,9 @@ pub fn conclude(reply: &mut ChatReply) -> Result<()> {
     if !reply.text.trim().is_empty() || !reply.tool_calls.is_empty() {
         if was_cut {
             let count = reply.usage.output_tokens.unwrap_or(0);
-            reply.warnings.push(format!("The answer was cut at {count} tokens: max_tokens or the context is used up."));
+            reply
+                .warnings
+                .push(format!("The answer was cut at {count} tokens: max_tokens or the context is used up."));
         }
         return Ok(());
     }

@@ -41,7 +41,9 @@ impl Ollama {
         match extra {
             None => {}
             Some(Value::Object(extra)) => options.body.extend(extra),
-            Some(_) => return Err(Error::invalid_input("`extra.options` must be an object of Ollama's options.")),
+            Some(_) => {
+                return Err(Error::invalid_input("`extra.options` must be an object of Ollama's options."));
+            }
         }
         Ok(options)
     }
@@ -97,7 +99,12 @@ impl Dialect for Ollama {
         vec![Call::get("/api/tags"), Call::get("/api/ps")]
     }
 
-    fn read_models(&self, index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>> {
+    fn read_models(
+        &self,
+        index: usize,
+        body: &Value,
+        models: &mut Vec<ModelInfo>,
+    ) -> Result<ControlFlow<()>> {
         if index == 0 {
             *models = read_tags(body).ok_or_else(not_a_list)?;
             return Ok(if models.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
@@ -201,8 +208,18 @@ fn read_line(line: &Value, out: &mut Vec<ChatEvent>) -> Result<Flow> {
     for (name, value) in fields {
         let known = matches!(
             name.as_str(),
-            "model" | "created_at" | "message" | "done" | "done_reason" | "total_duration" | "load_duration"
-                | "prompt_eval_count" | "prompt_eval_duration" | "eval_count" | "eval_duration" | "error"
+            "model"
+                | "created_at"
+                | "message"
+                | "done"
+                | "done_reason"
+                | "total_duration"
+                | "load_duration"
+                | "prompt_eval_count"
+                | "prompt_eval_duration"
+                | "eval_count"
+                | "eval_duration"
+                | "error"
         );
         if !known && !value.is_null() {
             out.push(ChatEvent::Extra(name.clone(), value.clone()));
@@ -218,7 +235,7 @@ fn read_line(line: &Value, out: &mut Vec<ChatEvent>) -> Result<Flow> {
             out.push(ChatEvent::Extra("finish_reason".into(), json!(raw)));
             out.push(ChatEvent::Finished(FinishReason::Stop));
         }
-        // Servers before 0.1.38 or so give no reason.
+        // Older servers give no reason.
         raw => read_finish(raw.or(Some("stop")), out)?,
     }
     Ok(Flow::Done)
@@ -246,8 +263,15 @@ fn read_counts(line: &Value, out: &mut Vec<ChatEvent>) {
     if input_tokens.is_some() || output_tokens.is_some() {
         out.push(ChatEvent::Usage(Usage { input_tokens, output_tokens, ..Usage::default() }));
     }
-    let rate = number(line, "eval_count").zip(number(line, "eval_duration")).map(|(tokens, time)| tokens / time * 1e9);
-    push_timing(rate, duration(line, "prompt_eval_duration", 1e-9), duration(line, "load_duration", 1e-9), out);
+    let rate = number(line, "eval_count")
+        .zip(number(line, "eval_duration"))
+        .map(|(tokens, time)| tokens / time * 1e9);
+    push_timing(
+        rate,
+        duration(line, "prompt_eval_duration", 1e-9),
+        duration(line, "load_duration", 1e-9),
+        out,
+    );
 }
 
 /// Reads `/api/tags`: the installed models. Which of them are loaded is told by `/api/ps`.
@@ -296,12 +320,13 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
 fn mark_loaded(body: &Value, models: &mut [ModelInfo]) -> Option<()> {
     let loaded = entries(body)?;
     for model in models {
-        let entry = loaded.iter().find(|entry| {
-            [text(entry, "name"), text(entry, "model")].contains(&Some(model.id.as_str()))
-        });
+        let entry = loaded
+            .iter()
+            .find(|entry| [text(entry, "name"), text(entry, "model")].contains(&Some(model.id.as_str())));
         model.state = if entry.is_some() { LoadState::Loaded } else { LoadState::NotLoaded };
-        model.loaded_context_length =
-            entry.and_then(|entry| count(entry, "context_length")).and_then(|length| u32::try_from(length).ok());
+        model.loaded_context_length = entry
+            .and_then(|entry| count(entry, "context_length"))
+            .and_then(|length| u32::try_from(length).ok());
     }
     Some(())
 }
@@ -351,7 +376,10 @@ mod tests {
             context_length: Some(8192),
             tools: vec![Tool { name: "f".into(), description: "d".into(), parameters: json!({}) }],
             tool_choice: Some(ToolChoice::Required),
-            response_format: Some(ResponseFormat::JsonSchema { name: "n".into(), schema: json!({"type": "object"}) }),
+            response_format: Some(ResponseFormat::JsonSchema {
+                name: "n".into(),
+                schema: json!({"type": "object"}),
+            }),
             reasoning: Reasoning::High,
             ..ChatRequest::default()
         };
@@ -376,7 +404,8 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_that_was_not_asked_for() {
-        let (sent, call) = body(&ChatRequest { messages: vec![Message::user("hi")], ..ChatRequest::default() });
+        let (sent, call) =
+            body(&ChatRequest { messages: vec![Message::user("hi")], ..ChatRequest::default() });
         assert_eq!(sent, json!({"messages": [{"role": "user", "content": "hi"}], "stream": true}));
         assert!(call.not_sent.is_empty());
     }
@@ -390,7 +419,10 @@ mod tests {
             ..ChatRequest::default()
         };
         let (sent, _) = body(&request(KeepAlive::Forever, Reasoning::Off));
-        assert_eq!((&sent["keep_alive"], &sent["think"], &sent["format"]), (&json!(-1), &json!(false), &json!("json")));
+        assert_eq!(
+            (&sent["keep_alive"], &sent["think"], &sent["format"]),
+            (&json!(-1), &json!(false), &json!("json"))
+        );
         let (sent, _) = body(&request(KeepAlive::Seconds(0), Reasoning::Low));
         assert_eq!((&sent["keep_alive"], &sent["think"]), (&json!(0), &json!("low")));
     }
@@ -399,7 +431,9 @@ mod tests {
     fn extra_options_are_merged_and_win() {
         let extra = |options: Value| ChatRequest {
             sampling: Sampling { seed: Some(1), top_k: Some(2), ..Sampling::default() },
-            extra: [("options".to_owned(), options), ("truncate".to_owned(), json!(false))].into_iter().collect(),
+            extra: [("options".to_owned(), options), ("truncate".to_owned(), json!(false))]
+                .into_iter()
+                .collect(),
             ..ChatRequest::default()
         };
         let (sent, _) = body(&extra(json!({"seed": 5, "num_gpu": 0})));
@@ -416,7 +450,8 @@ mod tests {
 
     #[test]
     fn a_conversation_with_pictures_and_tools_is_encoded() {
-        let call = |arguments: &str| ToolCall { id: "c1".into(), name: "add".into(), arguments: arguments.into() };
+        let call =
+            |arguments: &str| ToolCall { id: "c1".into(), name: "add".into(), arguments: arguments.into() };
         let asks = |arguments: &str| Message {
             role: Role::Assistant,
             content: vec![],
@@ -494,13 +529,21 @@ mod tests {
     fn reasons_to_end_are_read() {
         let finished = |line: &str| read(line).1.pop();
         assert_eq!(finished(r#"{"done":true}"#), Some(ChatEvent::Finished(FinishReason::Stop)));
-        assert_eq!(finished(r#"{"done":true,"done_reason":"stop"}"#), Some(ChatEvent::Finished(FinishReason::Stop)));
+        assert_eq!(
+            finished(r#"{"done":true,"done_reason":"stop"}"#),
+            Some(ChatEvent::Finished(FinishReason::Stop))
+        );
         for raw in ["load", "unload"] {
-            let (flow, out) = read(&format!(r#"{{"model":"m","message":{{"role":"assistant","content":""}},"done":true,"done_reason":"{raw}"}}"#));
+            let (flow, out) = read(&format!(
+                r#"{{"model":"m","message":{{"role":"assistant","content":""}},"done":true,"done_reason":"{raw}"}}"#
+            ));
             assert_eq!(flow.expect("no error"), Flow::Done);
             assert_eq!(
                 out[1..],
-                [ChatEvent::Extra("finish_reason".into(), json!(raw)), ChatEvent::Finished(FinishReason::Stop)]
+                [
+                    ChatEvent::Extra("finish_reason".into(), json!(raw)),
+                    ChatEvent::Finished(FinishReason::Stop)
+                ]
             );
         }
     }
@@ -508,16 +551,21 @@ mod tests {
     #[test]
     fn calls_of_two_lines_do_not_merge() {
         let line = |time: &str, name: &str| {
-            format!(r#"{{"created_at":"{time}","message":{{"tool_calls":[{{"function":{{"name":"{name}","arguments":{{"a":1}}}}}}]}},"done":false}}"#)
+            format!(
+                r#"{{"created_at":"{time}","message":{{"tool_calls":[{{"function":{{"name":"{name}","arguments":{{"a":1}}}}}}]}},"done":false}}"#
+            )
         };
         let call = |line: &str| match read(line).1.pop() {
             Some(ChatEvent::ToolCall(call)) => call,
             other => panic!("{other:?}"),
         };
-        let (first, second) = (call(&line("2026-11-23T05:14:16.1Z", "f")), call(&line("2026-11-23T05:14:16.2Z", "g")));
+        let (first, second) =
+            (call(&line("2026-11-23T05:14:16.1Z", "f")), call(&line("2026-11-23T05:14:16.2Z", "g")));
         assert_eq!((first.name.as_deref(), first.arguments.as_str()), (Some("f"), r#"{"a":1}"#));
         assert_ne!(first.id, second.id);
-        let named = call(r#"{"message":{"tool_calls":[{"id":"call_9","function":{"index":2,"name":"f","arguments":{}}}]},"done":false}"#);
+        let named = call(
+            r#"{"message":{"tool_calls":[{"id":"call_9","function":{"index":2,"name":"f","arguments":{}}}]},"done":false}"#,
+        );
         assert_eq!((named.id.as_deref(), named.index), (Some("call_9"), 2));
     }
 
@@ -533,7 +581,9 @@ mod tests {
 
     #[test]
     fn several_lines_in_one_frame_are_read_to_the_end() {
-        let (flow, out) = read("{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"done\":true}\n{\"message\":{\"content\":\"b\"}}");
+        let (flow, out) = read(
+            "{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"done\":true}\n{\"message\":{\"content\":\"b\"}}",
+        );
         assert_eq!(flow.expect("no error"), Flow::Done);
         assert!(out.contains(&ChatEvent::Text("a".into())) && !out.contains(&ChatEvent::Text("b".into())));
     }
@@ -553,14 +603,20 @@ mod tests {
         assert!(dialect().read_models(0, &tags, &mut models).expect("a list").is_continue());
         let kinds: Vec<_> = models.iter().map(|model| model.kind).collect();
         assert_eq!(kinds, [ModelKind::Llm, ModelKind::Vision, ModelKind::Embedding, ModelKind::Embedding]);
-        assert_eq!((models[0].quantization.as_deref(), models[0].context_length), (Some("Q4_K_M"), Some(262_144)));
+        assert_eq!(
+            (models[0].quantization.as_deref(), models[0].context_length),
+            (Some("Q4_K_M"), Some(262_144))
+        );
         assert_eq!((models[0].size_bytes, models[0].state), (Some(2_500_000_000), LoadState::Unknown));
         let ps = json!({"models": [{"name": "qwen3:4b", "model": "qwen3:4b", "context_length": 4096}]});
         assert!(dialect().read_models(1, &ps, &mut models).expect("a list").is_break());
         assert_eq!((models[0].state, models[0].loaded_context_length), (LoadState::Loaded, Some(4096)));
         assert_eq!(models[1].state, LoadState::NotLoaded);
         for body in [json!({"error": "x"}), json!([]), json!({"models": 3})] {
-            assert_eq!(dialect().read_models(0, &body, &mut models).expect_err("no list").kind(), ErrorKind::Protocol);
+            assert_eq!(
+                dialect().read_models(0, &body, &mut models).expect_err("no list").kind(),
+                ErrorKind::Protocol
+            );
         }
         assert!(dialect().read_models(0, &json!({"models": null}), &mut models).expect("empty").is_break());
     }

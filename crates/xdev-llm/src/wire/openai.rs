@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::lmstudio::{lmstudio_models, read_lmstudio_models};
 use super::json::{count, documents, duration, list, number, text};
+use super::lmstudio::{lmstudio_models, read_lmstudio_models};
 use super::quirks::{ImageForm, Parameter, ReasoningSwitch, ToolChoiceForm};
 use super::{Call, Dialect, Flow, Frame, Quirks, ServerKind, failure};
 use crate::chat::{
-    ChatEvent, ChatRequest, FinishReason, KeepAlive, Message, Part, Progress, Reasoning, ResponseFormat, Role,
-    Sampling, Source, Timing, Tool, ToolCallDelta, ToolChoice, Usage,
+    ChatEvent, ChatRequest, FinishReason, KeepAlive, Message, Part, Progress, Reasoning, ResponseFormat,
+    Role, Sampling, Source, Timing, Tool, ToolCallDelta, ToolChoice, Usage,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, ModelInfo, ModelKind};
@@ -95,7 +95,12 @@ impl Dialect for OpenAi {
         vec![Call::get("models")]
     }
 
-    fn read_models(&self, index: usize, body: &Value, models: &mut Vec<ModelInfo>) -> Result<ControlFlow<()>> {
+    fn read_models(
+        &self,
+        index: usize,
+        body: &Value,
+        models: &mut Vec<ModelInfo>,
+    ) -> Result<ControlFlow<()>> {
         if self.quirks.kind == ServerKind::LM_STUDIO {
             return read_lmstudio_models(index, body, models);
         }
@@ -157,7 +162,11 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
         ),
         quantization: text(entry, "quantization").map(str::to_owned),
         size_bytes: count(meta, "size"),
-        capabilities: list(entry, "capabilities").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        capabilities: list(entry, "capabilities")
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         owned_by: text(entry, "owned_by").map(str::to_owned),
     })
 }
@@ -249,7 +258,8 @@ impl<'a> Fields<'a> {
         };
         if self.quirks.wire_name(parameter).is_some() {
             self.body.insert("response_format".into(), value);
-        } else if parameter == Parameter::JsonObject && self.quirks.wire_name(Parameter::JsonSchema).is_some() {
+        } else if parameter == Parameter::JsonObject && self.quirks.wire_name(Parameter::JsonSchema).is_some()
+        {
             // LM Studio refuses `json_object`; a schema that any object matches asks for the same.
             let schema = json!({ "name": "object", "schema": { "type": "object" } });
             let value = json!({ "type": "json_schema", "json_schema": schema });
@@ -308,7 +318,11 @@ fn describe_tool(tool: &Tool) -> Value {
 }
 
 fn messages(quirks: &Quirks, messages: &[Message]) -> Result<Value> {
-    messages.iter().map(|message| encode_message(quirks, message)).collect::<Result<Vec<_>>>().map(Value::Array)
+    messages
+        .iter()
+        .map(|message| encode_message(quirks, message))
+        .collect::<Result<Vec<_>>>()
+        .map(Value::Array)
 }
 
 fn encode_message(quirks: &Quirks, message: &Message) -> Result<Value> {
@@ -368,7 +382,8 @@ fn read_document(document: &Value, out: &mut Vec<ChatEvent>) -> Result<bool> {
     }
     for (name, value) in fields {
         match name.as_str() {
-            "id" | "object" | "created" | "model" | "choices" | "system_fingerprint" | "obfuscation" | "error" => {}
+            "id" | "object" | "created" | "model" | "choices" | "system_fingerprint" | "obfuscation"
+            | "error" => {}
             "usage" => known |= read_usage(value, out),
             "timings" => known |= read_timings(value, out),
             "prompt_progress" => known |= read_progress(value, out),
@@ -451,7 +466,8 @@ pub(super) fn read_tool_calls(delta: &Value, out: &mut Vec<ChatEvent>) {
     for (position, call) in list(delta, "tool_calls").iter().enumerate() {
         let function = call.get("function").unwrap_or(call);
         // A call of a thousand others is a fault, and would reserve memory.
-        let index = count(call, "index").or_else(|| count(function, "index")).map_or(position, |n| n as usize);
+        let index =
+            count(call, "index").or_else(|| count(function, "index")).map_or(position, |n| n as usize);
         out.push(ChatEvent::ToolCall(ToolCallDelta {
             index: index.min(999),
             id: text(call, "id").map(str::to_owned),
@@ -478,7 +494,9 @@ pub(super) fn read_finish(raw: Option<&str>, out: &mut Vec<ChatEvent>) -> Result
         "tool_calls" | "function_call" | "tool_use" | "tool_call" => FinishReason::ToolCalls,
         "content_filter" => FinishReason::ContentFilter,
         "error" | "abort" | "aborted" | "failed" | "cancelled" | "unload" => {
-            return Err(Error::new(ErrorKind::CutOff, "The server ended the answer before its end.").with_said(raw));
+            return Err(
+                Error::new(ErrorKind::CutOff, "The server ended the answer before its end.").with_said(raw)
+            );
         }
         _ => FinishReason::Stop,
     };
@@ -504,7 +522,8 @@ fn read_usage(usage: &Value, out: &mut Vec<ChatEvent>) -> bool {
     }));
     // TabbyAPI (seconds) and mistral.rs put their clocks into the usage.
     let rate = number(usage, "completion_tokens_per_sec").or_else(|| number(usage, "avg_compl_tok_per_sec"));
-    let prompt = duration(usage, "prompt_time", 1.0).or_else(|| duration(usage, "total_prompt_time_sec", 1.0));
+    let prompt =
+        duration(usage, "prompt_time", 1.0).or_else(|| duration(usage, "total_prompt_time_sec", 1.0));
     push_timing(rate, prompt, None, out);
     true
 }

@@ -187,7 +187,10 @@ impl Quirks {
         if healthy {
             Health::Ready
         } else {
-            Health::Unwell(format!("{} answered {status}, which is not how {} does", self.health_path, self.name))
+            Health::Unwell(format!(
+                "{} answered {status}, which is not how {} does",
+                self.health_path, self.name
+            ))
         }
     }
 }
@@ -285,8 +288,8 @@ fn overlay(row: &mut Value, fields: Map<String, Value>) {
 }
 
 use Parameter::{
-    FrequencyPenalty, JsonObject, JsonSchema, KeepAlive, MaxTokens, MinP, PresencePenalty, RepeatPenalty, Seed,
-    Stop, StreamOptions, Temperature, Tools, TopK, TopP,
+    FrequencyPenalty, JsonObject, JsonSchema, KeepAlive, MaxTokens, MinP, PresencePenalty, RepeatPenalty,
+    Seed, Stop, StreamOptions, Temperature, Tools, TopK, TopP,
 };
 
 /// What OpenAI's own API names; nearly every server takes these.
@@ -311,8 +314,15 @@ const LLAMA: &[(Parameter, &str)] = &[(TopK, "top_k"), (MinP, "min_p"), (RepeatP
 const VLLM: &[(Parameter, &str)] = &[(TopK, "top_k"), (MinP, "min_p"), (RepeatPenalty, "repetition_penalty")];
 
 /// Makes a row with OpenAI's parameters and `more`, and the commonest manners.
-fn row(kind: ServerKind, name: &str, more: &[(Parameter, &str)], health_path: &str, health: HealthRule) -> Quirks {
-    let parameters = OPENAI.iter().chain(more).map(|(parameter, name)| (*parameter, (*name).to_owned())).collect();
+fn row(
+    kind: ServerKind,
+    name: &str,
+    more: &[(Parameter, &str)],
+    health_path: &str,
+    health: HealthRule,
+) -> Quirks {
+    let parameters =
+        OPENAI.iter().chain(more).map(|(parameter, name)| (*parameter, (*name).to_owned())).collect();
     Quirks {
         kind,
         name: name.to_owned(),
@@ -410,7 +420,8 @@ fn built_in() -> Vec<Quirks> {
     rows.push(row(ServerKind::TEXT_GENERATION_WEBUI, webui, VLLM, "/v1/internal/health", key("status")));
     rows.push(row(ServerKind::MISTRAL_RS, "mistral.rs", VLLM, "/health", text("OK")));
     rows.push(row(ServerKind::LEMONADE, "Lemonade", LLAMA, "/v1/health", key("status")));
-    let mut runner = row(ServerKind::DOCKER_MODEL_RUNNER, "Docker Model Runner", LLAMA, "/", HealthRule::Status);
+    let mut runner =
+        row(ServerKind::DOCKER_MODEL_RUNNER, "Docker Model Runner", LLAMA, "/", HealthRule::Status);
     runner.api_base = "/engines/v1".to_owned();
     runner.health = text("Docker Model Runner is running");
     rows.push(runner);

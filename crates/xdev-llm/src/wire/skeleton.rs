@@ -48,7 +48,8 @@ impl Skeleton {
     /// The text of a frame that equals the learned one but for it.
     pub(super) fn read<'a>(&mut self, frame: Frame<'a>) -> Option<Piece<'a>> {
         let learned = self.learned.as_mut()?;
-        let inner = frame.data.strip_prefix(learned.prefix.as_str())?.strip_suffix(learned.suffix.as_str())?;
+        let inner =
+            frame.data.strip_prefix(learned.prefix.as_str())?.strip_suffix(learned.suffix.as_str())?;
         if inner.is_empty() || frame.event != learned.event.as_deref() {
             return None;
         }
@@ -70,14 +71,15 @@ impl Skeleton {
         } else {
             self.unused = 0;
         }
-        self.learned = places(frame.data, text)
-            .find(|place| proves(frame, place, events, dialect))
-            .map(|place| Learned {
-                prefix: frame.data[..place.start].to_owned(),
-                suffix: frame.data[place.end..].to_owned(),
-                event: frame.event.map(str::to_owned),
-                is_reasoning,
-                used: false,
+        self.learned =
+            places(frame.data, text).find(|place| proves(frame, place, events, dialect)).map(|place| {
+                Learned {
+                    prefix: frame.data[..place.start].to_owned(),
+                    suffix: frame.data[place.end..].to_owned(),
+                    event: frame.event.map(str::to_owned),
+                    is_reasoning,
+                    used: false,
+                }
             });
     }
 }

@@ -29,12 +29,14 @@ impl Recorded {
         let end = raw.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
         let head = String::from_utf8_lossy(&raw[..end]).into_owned();
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok()).unwrap();
+        let status =
+            lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok()).unwrap();
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let is_chunked =
+            headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let raw = &raw[end + 4..];
         let (body, is_whole) = if is_chunked { dechunk(raw) } else { (raw.to_vec(), true) };
         Recorded { status, headers, body, is_whole }
@@ -64,7 +66,12 @@ fn dechunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// Reads an answer as the client does, in the given pieces.
-pub fn read(kind: &ServerKind, content_type: &str, pieces: &[&[u8]], skeleton: bool) -> Result<ChatReply, Error> {
+pub fn read(
+    kind: &ServerKind,
+    content_type: &str,
+    pieces: &[&[u8]],
+    skeleton: bool,
+) -> Result<ChatReply, Error> {
     let dialect = dialect(Rows::default().row(kind).clone());
     let mut reader = Reader::new(dialect, Framing::from_content_type(content_type));
     if !skeleton {

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use xdev_llm::wire::{Framer, Framing, Reader, Rows, ServerKind, dialect};
 use xdev_llm::{
-    ChatEvent, ChatRequest, Collector, KeepAlive, Message, Reasoning, ResponseFormat, Sampling, Tool, ToolChoice,
+    ChatEvent, ChatRequest, Collector, KeepAlive, Message, Reasoning, ResponseFormat, Sampling, Tool,
+    ToolChoice,
 };
 
 type Found = Vec<(Option<String>, String)>;
@@ -56,7 +57,9 @@ pub fn check_oracle(stream: &str) {
     }
     assert_eq!(ours, theirs, "{stream:?}");
 
-    async fn sse_next(stream: &mut sse_stream::SseStream<Body>) -> Option<Result<sse_stream::Sse, sse_stream::Error>> {
+    async fn sse_next(
+        stream: &mut sse_stream::SseStream<Body>,
+    ) -> Option<Result<sse_stream::Sse, sse_stream::Error>> {
         std::future::poll_fn(|cx| futures_poll(stream, cx)).await
     }
     fn futures_poll(
@@ -142,8 +145,21 @@ pub fn check_request(request: &ChatRequest) {
         let mut allowed: Vec<&str> = row.parameters.values().map(String::as_str).collect();
         allowed.extend(row.body.keys().map(String::as_str));
         allowed.extend([
-            "model", "messages", "stream", "options", "format", "think", "tool_choice", "reasoning_effort",
-            "chat_template_kwargs", "response_format", "input", "system_prompt", "reasoning", "store", "context_length",
+            "model",
+            "messages",
+            "stream",
+            "options",
+            "format",
+            "think",
+            "tool_choice",
+            "reasoning_effort",
+            "chat_template_kwargs",
+            "response_format",
+            "input",
+            "system_prompt",
+            "reasoning",
+            "store",
+            "context_length",
         ]);
         let fields = body.as_object().unwrap();
         for (name, value) in fields.iter().chain(body["options"].as_object().into_iter().flatten()) {
@@ -186,9 +202,9 @@ pub fn plain_event_stream() -> impl Strategy<Value = String> {
         Just("id: 7".to_owned()),
     ];
     let event = prop::collection::vec(line, 1..4);
-    (prop::collection::vec(event, 0..6), prop::sample::select(vec!["\n", "\r\n"])).prop_map(|(events, end)| {
-        events.iter().map(|lines| format!("{}{end}{end}", lines.join(end))).collect()
-    })
+    (prop::collection::vec(event, 0..6), prop::sample::select(vec!["\n", "\r\n"])).prop_map(
+        |(events, end)| events.iter().map(|lines| format!("{}{end}{end}", lines.join(end))).collect(),
+    )
 }
 
 /// A chunk that is alike from one to the next, with traps: the text repeated in other fields, escapes, tags, changes.
@@ -221,7 +237,16 @@ pub fn chunk() -> impl Strategy<Value = String> {
 /// A field that a server may put beside the choices.
 pub fn sibling() -> impl Strategy<Value = (String, Value)> {
     let name = prop::sample::select(vec![
-        "usage", "timings", "stats", "model", "id", "created", "prompt_progress", "metrics", "system_fingerprint", "x",
+        "usage",
+        "timings",
+        "stats",
+        "model",
+        "id",
+        "created",
+        "prompt_progress",
+        "metrics",
+        "system_fingerprint",
+        "x",
     ]);
     (name, any_json()).prop_map(|(name, value)| (name.to_owned(), value))
 }
@@ -236,15 +261,38 @@ pub fn any_json() -> impl Strategy<Value = Value> {
         "\\PC{0,6}".prop_map(Value::from),
     ];
     let name = prop::sample::select(vec![
-        "choices", "delta", "message", "content", "tool_calls", "function", "arguments", "index", "usage", "error",
-        "timings", "prompt_ms", "finish_reason", "done", "done_reason", "load_duration", "type", "result", "stats",
-        "output", "prompt_progress", "total", "processed", "x",
+        "choices",
+        "delta",
+        "message",
+        "content",
+        "tool_calls",
+        "function",
+        "arguments",
+        "index",
+        "usage",
+        "error",
+        "timings",
+        "prompt_ms",
+        "finish_reason",
+        "done",
+        "done_reason",
+        "load_duration",
+        "type",
+        "result",
+        "stats",
+        "output",
+        "prompt_progress",
+        "total",
+        "processed",
+        "x",
     ]);
     leaf.prop_recursive(5, 40, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((name.clone(), inner), 0..5)
-                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            prop::collection::vec((name.clone(), inner), 0..5).prop_map(|fields| fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
         ]
     })
 }
@@ -252,7 +300,15 @@ pub fn any_json() -> impl Strategy<Value = Value> {
 /// A request with any of its fields set.
 pub fn request() -> impl Strategy<Value = ChatRequest> {
     let float = || prop::option::of(0.0..1.0_f64);
-    let sampling = (float(), float(), prop::option::of(0..100_u32), float(), prop::option::of(1..9000_u32), any::<Option<u64>>(), float())
+    let sampling = (
+        float(),
+        float(),
+        prop::option::of(0..100_u32),
+        float(),
+        prop::option::of(1..9000_u32),
+        any::<Option<u64>>(),
+        float(),
+    )
         .prop_map(|(temperature, top_p, top_k, min_p, max_tokens, seed, repeat_penalty)| Sampling {
             temperature,
             top_p,
@@ -265,25 +321,30 @@ pub fn request() -> impl Strategy<Value = ChatRequest> {
             frequency_penalty: min_p,
             repeat_penalty,
         });
-    let reasoning = prop::sample::select(vec![Reasoning::Default, Reasoning::Off, Reasoning::Low, Reasoning::High]);
-    (sampling, reasoning, 0..4_u8, any::<bool>()).prop_map(|(sampling, reasoning, format, tools)| ChatRequest {
-        model: Some("m".to_owned()),
-        messages: vec![Message::system("s"), Message::user("u")],
-        sampling,
-        response_format: match format {
-            0 => Some(ResponseFormat::JsonObject),
-            1 => Some(ResponseFormat::JsonSchema { name: "n".into(), schema: json!({ "type": "object" }) }),
-            _ => None,
-        },
-        tools: if tools {
-            vec![Tool { name: "f".into(), description: "d".into(), parameters: json!({}) }]
-        } else {
-            vec![]
-        },
-        tool_choice: tools.then_some(ToolChoice::Required),
-        reasoning,
-        keep_alive: (format == 2).then_some(KeepAlive::Forever),
-        context_length: (format == 3).then_some(4096),
-        ..ChatRequest::default()
+    let reasoning =
+        prop::sample::select(vec![Reasoning::Default, Reasoning::Off, Reasoning::Low, Reasoning::High]);
+    (sampling, reasoning, 0..4_u8, any::<bool>()).prop_map(|(sampling, reasoning, format, tools)| {
+        ChatRequest {
+            model: Some("m".to_owned()),
+            messages: vec![Message::system("s"), Message::user("u")],
+            sampling,
+            response_format: match format {
+                0 => Some(ResponseFormat::JsonObject),
+                1 => {
+                    Some(ResponseFormat::JsonSchema { name: "n".into(), schema: json!({ "type": "object" }) })
+                }
+                _ => None,
+            },
+            tools: if tools {
+                vec![Tool { name: "f".into(), description: "d".into(), parameters: json!({}) }]
+            } else {
+                vec![]
+            },
+            tool_choice: tools.then_some(ToolChoice::Required),
+            reasoning,
+            keep_alive: (format == 2).then_some(KeepAlive::Forever),
+            context_length: (format == 3).then_some(4096),
+            ..ChatRequest::default()
+        }
     })
 }

@@ -1,0 +1,15 @@
+//! What every server must do through the client, written once and run for every dialect against the test server, and
+//! against the real llama.cpp engine where it is installed (`make test` installs it).
+#![allow(missing_docs)]
+#![cfg(feature = "client")]
+
+#[path = "behaviour/faults.rs"]
+mod faults;
+#[path = "behaviour/host.rs"]
+mod host;
+#[path = "behaviour/network.rs"]
+mod network;
+#[path = "behaviour/suite.rs"]
+mod suite;
+#[path = "behaviour/wire.rs"]
+mod wire;
