@@ -179,7 +179,8 @@ impl<'a> Connection<'a> {
     }
 
     fn ended(&self) {
-        self.shared.observe_end(&lock(&self.entry));
+        let request = lock(&self.entry).clone();
+        self.shared.observe_end(&request);
     }
 }
 

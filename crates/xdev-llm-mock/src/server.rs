@@ -108,7 +108,7 @@ impl Request {
     }
 }
 
-type OnEnd = Box<dyn Fn(&Request) + Send>;
+type OnEnd = Arc<dyn Fn(&Request) + Send + Sync>;
 
 /// `Queued` is a script with the moments its loading is counted from.
 #[derive(Clone)]
@@ -193,7 +193,9 @@ impl Shared {
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.state().log.iter().map(|entry| lock(entry).clone()).collect()
+        // One lock at a time: a connection holds its entry and may want the state.
+        let entries: Vec<Arc<Mutex<Request>>> = self.state().log.iter().cloned().collect();
+        entries.iter().map(|entry| lock(entry).clone()).collect()
     }
 
     /// Logs a request, unless it is one that controls the mock.
@@ -235,9 +237,9 @@ impl Shared {
 
     /// Tells the observer that an answer has ended.
     pub(crate) fn observe_end(&self, request: &Request) {
-        if !crate::control::is_control(&request.path)
-            && let Some(on_end) = &self.state().on_end
-        {
+        // The observer is called without the lock, so that it may ask for the log.
+        let on_end = self.state().on_end.clone();
+        if let Some(on_end) = on_end.filter(|_| !crate::control::is_control(&request.path)) {
             on_end(request);
         }
     }
@@ -372,8 +374,8 @@ impl Mock {
     }
 
     /// Calls `observer` with every request once its answer has ended, in whatever way.
-    pub fn on_end(&self, observer: impl Fn(&Request) + Send + 'static) {
-        self.shared.state().on_end = Some(Box::new(observer));
+    pub fn on_end(&self, observer: impl Fn(&Request) + Send + Sync + 'static) {
+        self.shared.state().on_end = Some(Arc::new(observer));
     }
 }
 

@@ -396,6 +396,32 @@ fn connections_are_kept_and_counted() {
 }
 
 #[test]
+fn an_observer_sees_every_end_and_may_ask_for_the_log() {
+    let mock = std::sync::Arc::new(Mock::start(Personality::Generic));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let weak = std::sync::Arc::downgrade(&mock);
+    mock.on_end(move |request| {
+        let logged = weak.upgrade().map_or(0, |mock| mock.requests().len());
+        sender.send((request.path.clone(), request.tokens_sent, logged)).unwrap();
+    });
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Someone who always asks for the log must not stand in the way of those who write it.
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                mock.requests();
+            }
+        });
+        for count in 1..=100 {
+            assert!(chat(&mock, json!({})).complete());
+            let seen = receiver.recv_timeout(SOON).unwrap();
+            assert_eq!(seen, ("/v1/chat/completions".to_owned(), 8, count));
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+}
+
+#[test]
 fn http_1_0_gets_no_chunks() {
     let mock = Mock::start(Personality::Generic);
     let body = chat_body(json!({})).to_string();
