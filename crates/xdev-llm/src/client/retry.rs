@@ -82,10 +82,14 @@ impl Adjustment {
         if !NOT_KNOWN.iter().any(|words| said.contains(words)) {
             return false;
         }
-        let refused =
-            call.parameters.keys().find(|name| names_word(&said, name) && !self.without.contains(name));
+        // What the caller cannot do without is never left out behind its back; and "model" stands in many a complaint.
+        let needed = |name: &str| matches!(name, "model" | "tools" | "tool_choice" | "response_format");
+        let refused = call
+            .parameters
+            .keys()
+            .find(|name| !needed(name) && names_word(&said, name) && !self.without.contains(name));
         match refused.map(String::as_str) {
-            None | Some("model" | "tools" | "tool_choice" | "response_format") => false,
+            None => false,
             Some("stream") => !std::mem::replace(&mut self.no_stream, true),
             Some(name) => {
                 self.without.push(name.to_owned());
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn a_refused_field_is_left_out_once() {
         let (mut adjustment, mut call) = (Adjustment::default(), call());
-        let refused = refusal("Unrecognized request argument supplied: top_k");
+        let refused = refusal("Unsupported parameter: 'top_k' is not supported with this model.");
         assert!(adjustment.learn(&refused, &call));
         adjustment.apply(&mut call);
         let body: serde_json::Value = serde_json::from_slice(call.body.as_ref().unwrap()).unwrap();

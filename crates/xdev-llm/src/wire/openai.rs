@@ -212,11 +212,17 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
-        let value = keep_alive.map(|keep| match keep {
-            KeepAlive::Seconds(seconds) => json!(seconds),
-            KeepAlive::Forever => json!(-1),
-        });
-        self.put(Parameter::KeepAlive, "keep_alive", value);
+        match keep_alive {
+            // LM Studio's `ttl` is a positive number of seconds.
+            Some(KeepAlive::Forever) if self.quirks.wire_name(Parameter::KeepAlive) == Some("ttl") => {
+                self.not_sent.push("keep_alive".into());
+            }
+            Some(KeepAlive::Forever) => self.put(Parameter::KeepAlive, "keep_alive", Some(json!(-1))),
+            Some(KeepAlive::Seconds(seconds)) => {
+                self.put(Parameter::KeepAlive, "keep_alive", Some(json!(seconds)));
+            }
+            None => {}
+        }
     }
 
     pub(super) fn reasoning(&mut self, reasoning: Reasoning) {
