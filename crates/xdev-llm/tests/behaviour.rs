@@ -1,6 +1,6 @@
 //! What every server must do through the client, written once and run for every dialect against the test server, and
 //! against the real llama.cpp engine where it is installed (`make test` installs it).
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 #![cfg(feature = "client")]
 
 #[path = "behaviour/faults.rs"]

@@ -1,5 +1,5 @@
 //! Laws of the wire layer, on inputs nobody thought of. `fuzz/` runs the same checks.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 #[path = "laws/wire.rs"]

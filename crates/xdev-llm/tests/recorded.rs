@@ -1,5 +1,5 @@
 //! Every exchange recorded from a real server decodes, and how is read by a person in the snapshots.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

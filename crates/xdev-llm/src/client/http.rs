@@ -319,12 +319,11 @@ mod tls {
         pub(super) async fn send(&self, request: &Request<'_>, addresses: &[SocketAddr]) -> Result<Response> {
             let local = !addresses.is_empty() && addresses.iter().all(|address| is_local(address.ip()));
             let cell = if local { &self.local } else { &self.remote };
-            let client = match cell.get() {
-                Some(client) => client,
-                None => {
-                    let made = self.make(!local)?;
-                    cell.get_or_init(|| made)
-                }
+            let client = if let Some(client) = cell.get() {
+                client
+            } else {
+                let made = self.make(!local)?;
+                cell.get_or_init(|| made)
             };
             let url = request.url.clone();
             let mut builder = match request.body {

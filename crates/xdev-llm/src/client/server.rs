@@ -108,7 +108,10 @@ pub struct Preview {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("url", &self.place.shown).field("source", &self.place.source).finish()
+        f.debug_struct("Server")
+            .field("url", &self.place.shown)
+            .field("source", &self.place.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -173,11 +173,9 @@ fn judge(status: Option<u16>, said: String, envelope: &str) -> Error {
         // llama.cpp's router says 400, vLLM and Ollama 404.
         Some(400 | 404) if low.contains("model") && misses => ErrorKind::NoModel,
         Some(401 | 403) => ErrorKind::Unauthorized,
-        Some(400 | 413 | 422) => ErrorKind::Unsupported,
-        Some(404 | 405 | 415) => ErrorKind::Protocol,
+        Some(400 | 413 | 422 | 501) => ErrorKind::Unsupported,
+        Some(300..400 | 404 | 405 | 415) => ErrorKind::Protocol,
         Some(408 | 429 | 503) => ErrorKind::Busy,
-        Some(501) => ErrorKind::Unsupported,
-        Some(300..400) => ErrorKind::Protocol,
         _ => ErrorKind::Server,
     });
     let message = match (kind, status) {

@@ -110,7 +110,7 @@ impl Framer {
             if self.framing == Framing::Sniff {
                 match Framing::sniff(&self.rest) {
                     Some(framing) => self.framing = framing,
-                    None => return self.check(self.rest.len(), self.cap).map(|()| true),
+                    None => return check(self.rest.len(), self.cap).map(|()| true),
                 }
             }
             self.started = true;
@@ -119,7 +119,7 @@ impl Framer {
         }
         match self.framing {
             Framing::Whole | Framing::Sniff => {
-                self.check(self.rest.len() + bytes.len(), self.cap.saturating_mul(8))?;
+                check(self.rest.len() + bytes.len(), self.cap.saturating_mul(8))?;
                 self.rest.extend_from_slice(bytes);
                 Ok(true)
             }
@@ -157,7 +157,7 @@ impl Framer {
         while let Some(end) = self.line_end(bytes) {
             let (line, after) = (&bytes[..end], &bytes[end + 1..]);
             let is_cr = bytes[end] == b'\r';
-            self.check(self.rest.len() + line.len(), self.cap)?;
+            check(self.rest.len() + line.len(), self.cap)?;
             let go_on = if self.rest.is_empty() {
                 self.line(line, take)?
             } else {
@@ -179,7 +179,7 @@ impl Framer {
                 return Ok(false);
             }
         }
-        self.check(self.rest.len() + bytes.len(), self.cap)?;
+        check(self.rest.len() + bytes.len(), self.cap)?;
         self.rest.extend_from_slice(bytes);
         Ok(true)
     }
@@ -222,7 +222,7 @@ impl Framer {
 
     fn add_data(&mut self, value: &str) -> Result<()> {
         if self.has_data {
-            self.check(self.data.len() + value.len(), self.cap)?;
+            check(self.data.len() + value.len(), self.cap)?;
             self.data.push('\n');
         }
         self.data.push_str(value);
@@ -241,16 +241,17 @@ impl Framer {
         self.has_data = false;
         go_on
     }
+}
 
-    fn check(&self, length: usize, cap: usize) -> Result<()> {
-        if length <= cap {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Protocol,
-            format!("Unexpected response format: one line or body of the answer is larger than {cap} bytes."),
-        ))
+/// Refuses what is over the cap.
+fn check(length: usize, cap: usize) -> Result<()> {
+    if length <= cap {
+        return Ok(());
     }
+    Err(Error::new(
+        ErrorKind::Protocol,
+        format!("Unexpected response format: one line or body of the answer is larger than {cap} bytes."),
+    ))
 }
 
 /// Decodes bytes as UTF-8, with U+FFFD for what is not.

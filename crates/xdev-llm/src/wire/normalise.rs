@@ -146,7 +146,7 @@ impl Normaliser {
 /// Puts a piece behind the last one of its kind, so that pieces that arrive together are one event.
 fn emit(piece: Piece<'_>, out: &mut Vec<ChatEvent>) {
     match (piece, out.last_mut()) {
-        (Piece::Text(""), _) | (Piece::Reasoning(""), _) => {}
+        (Piece::Text("") | Piece::Reasoning(""), _) => {}
         (Piece::Text(piece), Some(ChatEvent::Text(text)))
         | (Piece::Reasoning(piece), Some(ChatEvent::Reasoning(text))) => text.push_str(piece),
         (Piece::Text(piece), _) => out.push(ChatEvent::Text(piece.to_owned())),
@@ -170,7 +170,7 @@ pub fn conclude(reply: &mut ChatReply) -> Result<()> {
             call.id = format!("call_{index}");
         }
         if call.arguments.trim().is_empty() {
-            call.arguments = "{}".to_owned();
+            "{}".clone_into(&mut call.arguments);
         }
         match serde_json::from_str::<Value>(&call.arguments) {
             Ok(Value::Object(_)) => {}

@@ -422,7 +422,7 @@ fn built_in() -> Vec<Quirks> {
     rows.push(row(ServerKind::LEMONADE, "Lemonade", LLAMA, "/v1/health", key("status")));
     let mut runner =
         row(ServerKind::DOCKER_MODEL_RUNNER, "Docker Model Runner", LLAMA, "/", HealthRule::Status);
-    runner.api_base = "/engines/v1".to_owned();
+    "/engines/v1".clone_into(&mut runner.api_base);
     runner.health = text("Docker Model Runner is running");
     rows.push(runner);
     // LiteLLM's /health calls every model, for money. docs.litellm.ai/docs/proxy/health.

@@ -142,7 +142,7 @@ impl State {
     }
 
     fn nothing_understood(&self) -> Error {
-        let error = match &self.first_malformed {
+        match &self.first_malformed {
             Some(start) if start.trim_start().starts_with('<') => {
                 Error::new(ErrorKind::Protocol, "Unexpected response format: a web page came instead of an answer.")
             }
@@ -157,7 +157,6 @@ impl State {
             .with_hint(
                 "The prompt may be longer than the model's context (some LM Studio builds answer like this), or the model crashed: look at the server's log.",
             ),
-        };
-        error
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! What must hold for every input of the wire layer. Plain functions, so that tests and fuzzing share them.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -38,9 +42,6 @@ pub fn check_cuts(stream: &[u8], cuts: &[usize]) {
 
 /// On streams that follow the standard the framer gives what an independent reader gives.
 pub fn check_oracle(stream: &str) {
-    use std::convert::Infallible;
-    use std::future::Future;
-    use std::task::{Context, Poll, Waker};
     let ours: Vec<String> =
         frames(Framing::Events, stream.as_bytes(), &[]).unwrap().into_iter().map(|(_, data)| data).collect();
     let body = Body(Some(stream.as_bytes().to_vec()));
@@ -56,28 +57,28 @@ pub fn check_oracle(stream: &str) {
         }
     }
     assert_eq!(ours, theirs, "{stream:?}");
+}
 
-    async fn sse_next(
-        stream: &mut sse_stream::SseStream<Body>,
-    ) -> Option<Result<sse_stream::Sse, sse_stream::Error>> {
-        std::future::poll_fn(|cx| futures_poll(stream, cx)).await
-    }
-    fn futures_poll(
-        stream: &mut sse_stream::SseStream<Body>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<sse_stream::Sse, sse_stream::Error>>> {
-        futures_util::Stream::poll_next(std::pin::Pin::new(stream), cx)
-    }
-    struct Body(Option<Vec<u8>>);
-    impl http_body::Body for Body {
-        type Data = bytes::Bytes;
-        type Error = Infallible;
-        fn poll_frame(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Infallible>>> {
-            Poll::Ready(self.0.take().map(|bytes| Ok(http_body::Frame::data(bytes.into()))))
-        }
+async fn sse_next(
+    stream: &mut sse_stream::SseStream<Body>,
+) -> Option<Result<sse_stream::Sse, sse_stream::Error>> {
+    std::future::poll_fn(|cx| futures_poll(stream, cx)).await
+}
+fn futures_poll(
+    stream: &mut sse_stream::SseStream<Body>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<sse_stream::Sse, sse_stream::Error>>> {
+    futures_util::Stream::poll_next(std::pin::Pin::new(stream), cx)
+}
+struct Body(Option<Vec<u8>>);
+impl http_body::Body for Body {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(http_body::Frame::data(bytes.into()))))
     }
 }
 
@@ -114,7 +115,9 @@ pub fn check_siblings(text: &str, sibling: &(String, Value)) {
     let read = |chunk: &Value| {
         let (events, _) = events(&[chunk.to_string()], true);
         let mut collector = Collector::default();
-        events.into_iter().for_each(|event| collector.push(event));
+        for event in events {
+            collector.push(event);
+        }
         let reply = collector.into_reply();
         reply.text + &reply.reasoning
     };
@@ -203,7 +206,9 @@ pub fn plain_event_stream() -> impl Strategy<Value = String> {
     ];
     let event = prop::collection::vec(line, 1..4);
     (prop::collection::vec(event, 0..6), prop::sample::select(vec!["\n", "\r\n"])).prop_map(
-        |(events, end)| events.iter().map(|lines| format!("{}{end}{end}", lines.join(end))).collect(),
+        |(events, end)| {
+            events.iter().flat_map(|lines| [lines.join(end), end.to_owned(), end.to_owned()]).collect()
+        },
     )
 }
 
