@@ -132,7 +132,6 @@ impl Transport {
 
     /// Takes back the connection of a body that was read to its end.
     pub(super) fn keep(&self, url: &Url, body: Body) {
-        #[cfg_attr(not(feature = "tls"), expect(irrefutable_let_patterns, reason = "one way without TLS"))]
         if let Body::Plain(body) = body
             && let Some(connection) = body.into_connection()
         {

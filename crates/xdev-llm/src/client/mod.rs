@@ -132,12 +132,6 @@ impl Client {
         self.attach(&found.url, found.kind, key, ServerSource::Discovered)
     }
 
-    /// Forgets which servers were found; for when the chosen one went away.
-    pub fn forget_found(&self) {
-        self.inner.chosen.forget(&());
-        self.inner.scans.forget(&());
-    }
-
     /// A server known otherwise, such as the built-in engine.
     ///
     /// # Errors

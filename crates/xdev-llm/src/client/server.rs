@@ -15,7 +15,7 @@ use super::Inner;
 use super::http::{Request, failed};
 use super::stream::{ChatStream, Limits};
 use crate::chat::ChatRequest;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::model::{ModelInfo, pick};
 use crate::wire::{
     Answer, Api, Call, Dialect, Health, Identity, Investigation, ServerKind, Verdict, dialect, read_failure,
@@ -233,6 +233,7 @@ impl Server {
 
     async fn identify(&self) -> Result<Identity> {
         let mut investigation = Investigation::new(self.place.root.port_or_known_default().unwrap_or(80));
+        let mut heard_anything = false;
         while let Some(path) = investigation.next() {
             let url = self.join(&self.place.root, path)?;
             let path_asked = match (&self.place.api_base, path) {
@@ -241,16 +242,29 @@ impl Server {
             };
             let asked = tokio::time::timeout(super::IDENTIFY_TIMEOUT, self.get_url(&path_asked)).await;
             match asked {
-                Ok(Ok((head, body))) => investigation.observe(&Answer {
-                    path,
-                    status: head.status,
-                    headers: &head.headers,
-                    body: &body[..body.len().min(64 << 10)],
-                }),
+                Ok(Ok((head, body))) => {
+                    heard_anything = true;
+                    investigation.observe(&Answer {
+                        path,
+                        status: head.status,
+                        headers: &head.headers,
+                        body: &body[..body.len().min(64 << 10)],
+                    });
+                }
                 Ok(Err(error)) if error.kind() == ErrorKind::CutOff => investigation.no_answer(),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => investigation.no_answer(),
             }
+        }
+        if !heard_anything {
+            return Err(Error::new(
+                ErrorKind::Timeout(Phase::FirstEvent),
+                format!("{} accepts connections and answers nothing.", self.url()),
+            )
+            .with_server(self.url())
+            .with_hint(
+                "It may be too busy to answer: try again later. A server that answers one request at a time can be named under [servers] in your config with its `kind`; then it is not asked what it is.",
+            ));
         }
         match investigation.verdict() {
             Verdict::Server(identity) => Ok(identity),
@@ -352,8 +366,12 @@ impl Server {
         })
     }
 
-    /// Forgets what the server said about itself; for when it went away.
+    /// Forgets what the server said about itself, and that it was found; for when it went away.
     pub(super) fn forget(&self) {
+        if self.place.source == ServerSource::Discovered {
+            self.inner.chosen.forget(&());
+            self.inner.scans.forget(&());
+        }
         self.inner.identities.forget(&self.place.shown);
         self.inner.models.forget(&self.place.shown);
     }

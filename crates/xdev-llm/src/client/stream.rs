@@ -240,6 +240,9 @@ impl ChatStream {
             self.open(Duration::ZERO);
             return Ok(());
         }
+        if error.kind() == ErrorKind::Unreachable {
+            self.server.forget();
+        }
         let Some(pause) = self.retry.delay(&error) else { return Err(error) };
         if error.kind() == ErrorKind::Loading {
             let (left, _) = clock_left(self.limits, &self.clock, Phase::FirstEvent);
@@ -249,7 +252,6 @@ impl ChatStream {
             self.ready.push_back(ChatEvent::Progress(Progress::LoadingModel(None)));
         }
         tracing::debug!(server = self.server.url(), code = error.code(), ?pause, "trying again");
-        self.server.forget();
         self.open(pause);
         Ok(())
     }

@@ -97,6 +97,83 @@ async fn without_a_given_server_the_first_found_is_taken() {
 }
 
 #[tokio::test]
+async fn a_found_server_that_went_away_is_looked_for_again() {
+    let first = Mock::start(Personality::LmStudio04);
+    let second = Mock::start(Personality::Ollama);
+    let (client, _folder) = client_with(&ports_config(&[first.port(), second.port()]), &[]);
+    let server = client.server(None).await.unwrap();
+    assert!(server.url().ends_with(&first.port().to_string()), "the first of the list is preferred");
+    drop(first);
+    assert_eq!(chat(&server, ask("x")).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    let server = client.server(None).await.unwrap();
+    assert!(server.url().ends_with(&second.port().to_string()), "{}", server.url());
+    chat(&server, ask("x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_no_stranger() {
+    let (_mock, server) = mock(Personality::Silent).await;
+    let error = chat(&server, ask("x")).await.unwrap_err();
+    assert_eq!(error.code(), "timeout_first_event", "{error}");
+    assert!(error.hint().contains("busy"));
+}
+
+#[tokio::test]
+async fn a_row_from_the_config_speaks_and_needs_no_identification() {
+    let mock = Mock::start(Personality::Generic);
+    let config = format!(
+        "[servers.own]\nurl = \"{}\"\nkind = \"own\"\nmodel = \"smollm2\"\n\
+         [kinds.own]\nlike = \"vllm\"\nbody = {{ extra_switch = true }}\n\
+         parameters = {{ top_k = \"k\", seed = false }}\n",
+        mock.url()
+    );
+    let (client, _folder) = client_with(&config, &[]);
+    let mut request = ask("x");
+    request.sampling.top_k = Some(5);
+    request.sampling.seed = Some(1);
+    let reply = chat(&client.server(Some("own")).await.unwrap(), request).await.unwrap();
+    let body = mock.chats()[0].json();
+    assert_eq!((&body["k"], &body["extra_switch"], &body["model"]), (&5.into(), &true.into(), &"smollm2".into()));
+    assert_eq!(reply.sent.not_sent, ["seed"]);
+    assert_eq!((mock.requests().len(), reply.sent.server_kind.as_str()), (1, "own"));
+}
+
+#[test]
+fn a_wrong_row_in_the_config_says_where() {
+    for (row, words) in [
+        ("like = \"nobody\"", "nobody"),
+        ("colour = 1", "colour"),
+        ("parameters = { top_q = \"q\" }", "top_q"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.toml");
+        std::fs::write(&file, format!("[kinds.own]\n{row}\n")).unwrap();
+        let mut environment = super::host::environment();
+        environment.variables.insert("XDEV_LLM_CONFIG".into(), file.to_string_lossy().into());
+        let settings = xdev_llm::Settings::load(&xdev_llm::Overrides::default(), &environment);
+        let error = settings.and_then(xdev_llm::Client::new).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("kinds.own") && error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_token_is_a_real_one() {
+    for personality in [Personality::Vllm, Personality::LlamaCpp, Personality::Ollama] {
+        let (mock, server) = mock(personality).await;
+        server.models().await.unwrap();
+        mock.set_script(Script::new().text("a b c").first_token_delay(Duration::from_millis(300)));
+        let timing = chat(&server, ask("x")).await.unwrap().timing;
+        let first = timing.time_to_first_token.unwrap();
+        assert!(
+            first >= Duration::from_millis(290),
+            "{personality:?}: the role counted as a token, {first:?}"
+        );
+        assert!(first <= timing.duration.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_at_a_given_address_gets_no_prompt() {
     for personality in Personality::ALL.iter().filter(|personality| !personality.is_model_server()) {
         if *personality == Personality::Silent {
