@@ -133,7 +133,10 @@ async fn a_row_from_the_config_speaks_and_needs_no_identification() {
     request.sampling.seed = Some(1);
     let reply = chat(&client.server(Some("own")).await.unwrap(), request).await.unwrap();
     let body = mock.chats()[0].json();
-    assert_eq!((&body["k"], &body["extra_switch"], &body["model"]), (&5.into(), &true.into(), &"smollm2".into()));
+    assert_eq!(
+        (&body["k"], &body["extra_switch"], &body["model"]),
+        (&5.into(), &true.into(), &"smollm2".into())
+    );
     assert_eq!(reply.sent.not_sent, ["seed"]);
     assert_eq!((mock.requests().len(), reply.sent.server_kind.as_str()), (1, "own"));
 }

@@ -215,21 +215,23 @@ pub fn plain_event_stream() -> impl Strategy<Value = String> {
 /// A chunk that is alike from one to the next, with traps: the text repeated in other fields, escapes, tags, changes.
 pub fn chunk() -> impl Strategy<Value = String> {
     let text = prop_oneof![
-        Just("a".to_owned()),
-        Just(String::new()),
-        Just("\"".to_owned()),
-        Just("<think>".to_owned()),
-        Just("</think>".to_owned()),
-        Just("\n\u{1}é日".to_owned()),
-        "[a-c]{1,3}",
+        4 => prop::sample::select(vec!["a", "b"]).prop_map(str::to_owned),
+        1 => Just(String::new()),
+        1 => Just("\"".to_owned()),
+        1 => Just("<think>".to_owned()),
+        1 => Just("</think>".to_owned()),
+        1 => Just("\n\u{1}é日".to_owned()),
+        1 => "[a-c]{1,3}",
     ];
-    (text, 0..12_u8).prop_map(|(text, shape)| {
+    (text.clone(), text, 0..12_u8).prop_map(|(text, other, shape)| {
         let quoted = Value::String(text.clone()).to_string();
+        let other = Value::String(other).to_string();
         match shape {
             0..=3 => format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":{quoted}}}}}]}}"#),
             4 => format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{{"reasoning_content":{quoted}}}}}]}}"#),
-            5 => format!(r#"{{"id":{quoted},"choices":[{{"index":0,"delta":{{"content":{quoted}}}}}]}}"#),
-            6 => format!(r#"{{"choices":[{{"delta":{{"content":{quoted}}}}}],"echo":{quoted}}}"#),
+            5 => format!(r#"{{"id":{other},"choices":[{{"index":0,"delta":{{"content":{quoted}}}}}]}}"#),
+            // The last place where the text stands is not the text: a field nobody reads.
+            6 => format!(r#"{{"choices":[{{"delta":{{"content":{quoted}}}}}],"system_fingerprint":{other}}}"#),
             7 => format!(r#"{{"choices":[{{"delta":{{"content":"x","content":{quoted}}}}}]}}"#),
             8 => format!(r#"{{"choices":[{{"delta":{{"content":{quoted}}},"finish_reason":"stop"}}]}}"#),
             9 => format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#),
