@@ -296,8 +296,7 @@ pub(crate) enum Shell {
     /// fish
     Fish,
     /// PowerShell
-    #[value(name = "powershell")]
-    PowerShell,
+    Powershell,
 }
 
 impl Shell {
@@ -307,7 +306,7 @@ impl Shell {
             Shell::Bash => "bash",
             Shell::Zsh => "zsh",
             Shell::Fish => "fish",
-            Shell::PowerShell => "powershell",
+            Shell::Powershell => "powershell",
         }
     }
 }
@@ -325,7 +324,8 @@ mod tests {
 
     #[test]
     fn sampling_takes_over_only_what_was_given() {
-        let cli = Cli::parse_from(["xdev-llm", "ask", "hi", "--temperature", "-1", "--stop", "a", "--stop", "b"]);
+        let cli =
+            Cli::parse_from(["xdev-llm", "ask", "hi", "--temperature", "-1", "--stop", "a", "--stop", "b"]);
         let Command::Ask(ask) = cli.command else { panic!("ask was typed") };
         let sampling = ask.turn.sampling.sampling();
         assert_eq!(sampling.temperature, Some(-1.0));

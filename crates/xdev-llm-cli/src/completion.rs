@@ -52,12 +52,13 @@ fn model_names() -> Result<Vec<String>> {
     let client = Client::new(settings::load(&settings::server_overrides(words.next().as_deref()))?)?;
     let ask = async { client.server(None).await?.models().await };
     let models = output::block_on(async { tokio::time::timeout(LIMIT, ask).await })?;
-    Ok(models.map_or_else(|_| Ok(Vec::new()), |models| models)?.into_iter().map(|model| model.id).collect())
+    Ok(models.unwrap_or(Ok(Vec::new()))?.into_iter().map(|model| model.id).collect())
 }
 
 fn server_names() -> Result<Vec<String>> {
     let settings = settings::load(&settings::no_overrides())?;
-    let mut names: Vec<String> = settings::configured_servers(&settings).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> =
+        settings::configured_servers(&settings).into_iter().map(|(name, _)| name).collect();
     let client = Client::new(settings)?;
     let found = output::block_on(async { tokio::time::timeout(LIMIT, client.discover()).await })?;
     names.extend(found.unwrap_or_default().into_iter().map(|found| found.url));

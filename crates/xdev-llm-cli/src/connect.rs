@@ -2,10 +2,11 @@
 //!
 //! Nothing is downloaded here. Not here: how the engine works and how servers are found (the library).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use xdev_llm::engine::{KeptEngine, Lease, running_background, touch_background};
-use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerKind, ServerSource};
+use xdev_llm::wire::ServerKind;
+use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerSource};
 
 use crate::output::{self, DIM};
 use crate::settings;
@@ -54,34 +55,42 @@ impl Connector {
             }
             if let Some(running) = running_background(&self.state_dir).await {
                 touch_background(&self.state_dir)?;
-                let server = self.attach(&running.url, running.key.clone())?;
+                let server = self.client.attach(
+                    &running.url,
+                    ServerKind::LLAMA_CPP,
+                    Some(running.key),
+                    ServerSource::Engine,
+                )?;
                 return Ok(Connection { server, _lease: None, background: Some(self.state_dir.clone()) });
             }
         }
-        let kept = match &self.kept {
-            Some(kept) => kept,
-            None => {
-                let options = settings::engine_options(self.client.settings())?;
-                let program = xdev_llm::engine::find(&options).map_err(no_server)?;
-                let model = program.model.as_deref().and_then(|path| path.file_stem()).unwrap_or_default();
-                output::note(&format!(
-                    "{DIM}no server runs: using the built-in engine ({}){DIM:#}",
-                    model.to_string_lossy()
-                ));
-                self.kept.insert(KeptEngine::new(options, *self.client.settings().engine.idle))
-            }
+        let kept = match self.kept.take() {
+            Some(kept) => self.kept.insert(kept),
+            None => self.kept.insert(self.find_engine()?),
         };
         spinner.message("starting the built-in engine");
         let lease = kept.lease(|progress| spinner.progress(progress)).await?;
         if let Some(message) = lease.restarted() {
             output::warn(message);
         }
-        let server = self.attach(lease.url(), lease.key().clone())?;
+        let server = self.client.attach(
+            lease.url(),
+            ServerKind::LLAMA_CPP,
+            Some(lease.key().clone()),
+            ServerSource::Engine,
+        )?;
         Ok(Connection { server, _lease: Some(lease), background: None })
     }
 
-    fn attach(&self, url: &str, key: xdev_llm::SecretString) -> Result<Server> {
-        self.client.attach(url, ServerKind::LLAMA_CPP, Some(key), ServerSource::Engine)
+    /// Finds the built-in engine and says that it is used; it starts with the first turn.
+    fn find_engine(&self) -> Result<KeptEngine> {
+        let settings = self.client.settings();
+        let options = settings::engine_options(settings)?;
+        let program = xdev_llm::engine::find(&options).map_err(no_server)?;
+        let model = program.model.as_deref().and_then(Path::file_stem).unwrap_or_default();
+        let model = model.to_string_lossy();
+        output::note(&format!("{DIM}no server runs: using the built-in engine ({model}){DIM:#}"));
+        Ok(KeptEngine::new(options, *settings.engine.idle))
     }
 }
 

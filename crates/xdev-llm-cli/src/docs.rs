@@ -18,7 +18,10 @@ fn check(name: &str, generated: &str) {
         fs::write(&path, generated).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == generated, "docs/{name} is not what the code says; run the tests with UPDATE_DOCS=1");
+    assert!(
+        committed == generated,
+        "docs/{name} is not what the code says; run the tests with UPDATE_DOCS=1"
+    );
 }
 
 /// Makes text safe for a cell of a Markdown table.
@@ -42,7 +45,8 @@ fn argument_rows(page: &mut String, title: &str, arguments: &[&Arg]) {
             let value = argument.get_value_names().unwrap_or_default().join(" ");
             name = format!("{name} {value}").trim().to_owned();
         }
-        let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+        let help =
+            argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
         let mut meaning = help.trim_end_matches('.').to_owned();
         let values = argument.get_possible_values();
         if !values.is_empty() && argument.get_action().takes_values() {
@@ -55,7 +59,8 @@ fn argument_rows(page: &mut String, title: &str, arguments: &[&Arg]) {
                 .collect();
             let _ = write!(meaning, ". One of: {}", list.join(", "));
         }
-        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let defaults: Vec<_> =
+            argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         if !defaults.is_empty() && argument.get_action().takes_values() {
             let _ = write!(meaning, ". Default: {}", defaults.join(", "));
         }
@@ -68,7 +73,9 @@ fn command_section(page: &mut String, command: &Command, path: &str, level: usiz
     let _ = writeln!(page, "{} `{path}`\n", "#".repeat(level));
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let _ = writeln!(page, "{}.\n", about.trim_end_matches('.'));
-    let is_shown = |argument: &&Arg| !argument.is_hide_set() && !["help", "version"].contains(&argument.get_id().as_str());
+    let is_shown = |argument: &&Arg| {
+        !argument.is_hide_set() && !["help", "version"].contains(&argument.get_id().as_str())
+    };
     let arguments: Vec<&Arg> = command.get_positionals().filter(is_shown).collect();
     argument_rows(page, "Argument", &arguments);
     let flags: Vec<&Arg> =

@@ -78,7 +78,10 @@ fn report_usage(error: &clap::Error) -> ExitCode {
     if is_error && std::env::args_os().any(|argument| argument == "--json") {
         let text = error.render().to_string();
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        output::report(&Error::invalid_input(message).with_hint("`--help` shows every flag and its range."), true);
+        output::report(
+            &Error::invalid_input(message).with_hint("`--help` shows every flag and its range."),
+            true,
+        );
     } else if error.print().is_err() && !is_error {
         // Nobody reads the help any more (`| head`).
         return ExitCode::SUCCESS;

@@ -3,6 +3,7 @@
 //! Colours appear only on a terminal. With `--json` an error is an object on standard output and nothing else is there.
 //! Not here: the model's text (`render`, `show`).
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -45,7 +46,8 @@ impl From<io::Error> for Failure {
             return Failure::OutputClosed;
         }
         Failure::Error(
-            Error::new(ErrorKind::Store, format!("The output could not be written: {error}.")).with_source(error),
+            Error::new(ErrorKind::Store, format!("The output could not be written: {error}."))
+                .with_source(error),
         )
     }
 }
@@ -64,7 +66,8 @@ pub(crate) fn line(text: &str) -> std::result::Result<(), Failure> {
 pub(crate) fn json(value: &impl Serialize) -> std::result::Result<(), Failure> {
     let text = if is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     let text = text.map_err(|error| {
-        Error::new(ErrorKind::Protocol, format!("The result cannot be written as JSON: {error}.")).with_source(error)
+        Error::new(ErrorKind::Protocol, format!("The result cannot be written as JSON: {error}."))
+            .with_source(error)
     })?;
     line(&text)
 }
@@ -79,10 +82,24 @@ pub(crate) fn warn(text: &str) {
     note(&format!("{WARN}warning:{WARN:#} {}", plain(text)));
 }
 
+/// `Described` is an error as JSON.
+#[derive(Serialize)]
+pub(crate) struct Described<'a> {
+    code: &'a str,
+    message: String,
+    hint: &'a str,
+}
+
+impl<'a> From<&'a Error> for Described<'a> {
+    fn from(error: &'a Error) -> Described<'a> {
+        Described { code: error.code(), message: error.to_string(), hint: error.hint() }
+    }
+}
+
 /// Prints an error and its cure: an object on standard output with `--json`, else lines on standard error.
 pub(crate) fn report(error: &Error, as_json: bool) {
     if as_json {
-        let object = serde_json::json!({"error": {"code": error.code(), "message": error.to_string(), "hint": error.hint()}});
+        let object = BTreeMap::from([("error", Described::from(error))]);
         // A closed output leaves nobody to tell.
         let _ = json(&object);
         return;
@@ -106,7 +123,8 @@ pub(crate) fn table(header: &[&str]) -> Table {
 /// Prints a table to standard output.
 pub(crate) fn print_table(table: &Table) -> std::result::Result<(), Failure> {
     for row in table.lines() {
-        line(plain(&row).trim_end())?;
+        let row = plain(&row);
+        line(row.strip_prefix(' ').unwrap_or(&row).trim_end())?;
     }
     Ok(())
 }

@@ -19,10 +19,13 @@ const TEXT_LIMIT: u64 = 64 << 20;
 /// it is appended after a blank line.
 pub(crate) fn ask_prompt(arguments: &AskArguments) -> Result<String> {
     let history_takes_input = arguments.turn.history.as_deref() == Some(Path::new("-"));
-    let named = arguments.prompt.iter().any(|word| word == "-") || arguments.file.as_deref() == Some(Path::new("-"));
+    let named =
+        arguments.prompt.iter().any(|word| word == "-") || arguments.file.as_deref() == Some(Path::new("-"));
     if named && history_takes_input {
-        return Err(Error::invalid_input("Both the prompt and the history are to be read from standard input.")
-            .with_hint("Give one of them as a file: `xdev-llm ask -f prompt.txt --history -`."));
+        return Err(Error::invalid_input(
+            "Both the prompt and the history are to be read from standard input.",
+        )
+        .with_hint("Give one of them as a file: `xdev-llm ask -f prompt.txt --history -`."));
     }
     let words: Vec<&str> = arguments.prompt.iter().map(String::as_str).filter(|word| *word != "-").collect();
     let mut parts = vec![words.join(" ")];
@@ -42,7 +45,8 @@ pub(crate) fn read_history(path: &Path) -> Result<String> {
 
 /// Joins what is there by blank lines.
 fn join(parts: &[String]) -> Result<String> {
-    let parts: Vec<&str> = parts.iter().map(|part| part.trim_end()).filter(|part| !part.trim().is_empty()).collect();
+    let parts: Vec<&str> =
+        parts.iter().map(|part| part.trim_end()).filter(|part| !part.trim().is_empty()).collect();
     if parts.is_empty() {
         return Err(Error::invalid_input("There is no prompt.").with_hint(
             "Type one: `xdev-llm ask \"Why is the sky blue?\"`, or send one in: `cat notes.md | xdev-llm ask \"Summarise this.\"`.",
@@ -68,8 +72,11 @@ fn read_text(shown: &str, source: impl Read) -> Result<String> {
         return Err(Error::invalid_input(format!("{shown} is longer than {} MiB.", TEXT_LIMIT >> 20)));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        Error::invalid_input(format!("{shown} is not UTF-8 text (byte {}).", error.utf8_error().valid_up_to()))
-            .with_hint("Save it as UTF-8. Pictures and other binary files are no prompts.")
+        Error::invalid_input(format!(
+            "{shown} is not UTF-8 text (byte {}).",
+            error.utf8_error().valid_up_to()
+        ))
+        .with_hint("Save it as UTF-8. Pictures and other binary files are no prompts.")
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

@@ -113,9 +113,7 @@ impl Renderer {
             }
             return;
         }
-        if marks.is_empty() || marks == "-" || marks == "*" || marks == "+" || marks == ">" {
-            self.held = held;
-        } else if ticks > 0 && ticks == marks.len() {
+        if matches!(marks, "" | "-" | "*" | "+" | ">") || ticks == marks.len() {
             self.held = held;
         } else if ticks >= 3 {
             let _ = write!(out, "{FENCE}{held}");
@@ -266,8 +264,23 @@ mod tests {
     #[test]
     fn marks_that_are_none_stay() {
         for text in [
-            "2 * 3 ** 4", "a*b*c", "#hashtag", "don`t", "**open", "--flag", "-1", "*", "``", "snake_case", "a ** b ** c",
-            "1. one", "####### seven", "x **y\nz** w", "> ", "`````` ", "   indented",
+            "2 * 3 ** 4",
+            "a*b*c",
+            "#hashtag",
+            "don`t",
+            "**open",
+            "--flag",
+            "-1",
+            "*",
+            "``",
+            "snake_case",
+            "a ** b ** c",
+            "1. one",
+            "####### seven",
+            "x **y\nz** w",
+            "> ",
+            "`````` ",
+            "   indented",
         ] {
             let expected = if text == "> " { "│ " } else { text };
             assert_eq!(bare(text), expected, "{text:?}");

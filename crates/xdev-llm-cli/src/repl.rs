@@ -5,8 +5,8 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use rustyline::error::ReadlineError;
 use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
 use xdev_llm::{Error, ErrorKind, Result, nearest};
 
 /// The commands: how each is typed and what it does.
@@ -60,7 +60,9 @@ impl Input {
             ("system", text) => Ok(Input::System(text)),
             ("save", file) => Ok(Input::Save(file.map(PathBuf::from))),
             ("load", Some(id)) => Ok(Input::Load(id)),
-            ("load", None) => Err(Error::invalid_input("Which session?").with_hint("`/sessions` lists them.")),
+            ("load", None) => {
+                Err(Error::invalid_input("Which session?").with_hint("`/sessions` lists them."))
+            }
             ("retry", None) => Ok(Input::Retry),
             ("undo", None) => Ok(Input::Undo),
             ("clear", None) => Ok(Input::Clear),
@@ -96,16 +98,12 @@ impl Assembler {
     /// Takes in a line; gives the whole text once it is complete.
     pub(crate) fn push(&mut self, line: &str) -> Option<String> {
         if self.in_block {
-            return match line.trim_end().strip_suffix("\"\"\"") {
-                Some(end) => {
-                    self.text.push_str(end);
-                    self.finish()
-                }
-                None => {
-                    self.add_line(line);
-                    None
-                }
+            let Some(end) = line.trim_end().strip_suffix("\"\"\"") else {
+                self.add_line(line);
+                return None;
             };
+            self.text.push_str(end);
+            return self.finish();
         }
         if self.text.is_empty()
             && let Some(start) = line.trim_start().strip_prefix("\"\"\"")
@@ -229,8 +227,8 @@ mod tests {
 
     #[test]
     fn a_mistyped_command_is_not_said_to_the_model() {
-        let error = Input::parse("/retyr").unwrap_err();
-        assert_eq!(error.message(), "There is no command /retyr. Did you mean /retry?");
+        let error = Input::parse("/rety").unwrap_err();
+        assert_eq!(error.message(), "There is no command /rety. Did you mean /retry?");
         assert_eq!(Input::parse("/undo 3").unwrap_err().message(), "/undo takes nothing after it.");
     }
 

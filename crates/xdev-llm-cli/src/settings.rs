@@ -47,7 +47,11 @@ pub(crate) fn presets(settings: &Settings) -> Result<Presets> {
         let preset = Preset::deserialize(table.value.clone()).map_err(|error| {
             Error::new(
                 ErrorKind::Config,
-                format!("The preset \"{name}\" ({}) is wrong: {}", table.origin, error.to_string().trim_end()),
+                format!(
+                    "The preset \"{name}\" ({}) is wrong: {}",
+                    table.origin,
+                    error.to_string().trim_end()
+                ),
             )
         })?;
         Ok((name.clone(), preset))

@@ -243,7 +243,11 @@ mod tests {
     #[test]
     fn numbers_leave_out_what_is_not_known() {
         let mut reply = ChatReply {
-            sent: Sent { server_kind: "ollama".into(), url: "http://localhost:11434".into(), ..Sent::default() },
+            sent: Sent {
+                server_kind: "ollama".into(),
+                url: "http://localhost:11434".into(),
+                ..Sent::default()
+            },
             ..ChatReply::default()
         };
         assert_eq!(numbers(&reply), "ollama at http://localhost:11434");

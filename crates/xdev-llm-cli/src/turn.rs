@@ -5,10 +5,12 @@
 use std::path::Path;
 use std::pin::pin;
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use xdev_llm::wire::ServerKind;
 use xdev_llm::{
     ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Role, Server,
-    ServerKind, ServerSource, Store, history,
+    ServerInfo, ServerSource, Store, history,
 };
 
 use crate::arguments::TurnArguments;
@@ -29,6 +31,16 @@ pub(crate) struct Turns<'a> {
     request: ChatRequest,
     limits: Limits,
     system: Option<String>,
+}
+
+/// `Answer` is what `--json` prints: the node's four outputs under their names, and the thinking.
+#[derive(Serialize)]
+struct Answer<'a> {
+    response: &'a str,
+    reasoning: &'a str,
+    full_conversation: Value,
+    server_info: ServerInfo,
+    generation_stats: GenerationStats,
 }
 
 /// `Ended` is how a turn ended without a failure.
@@ -59,7 +71,14 @@ impl<'a> Turns<'a> {
         let limits = settings::limits(&settings);
         let state_dir = settings::state_dir(&settings).to_owned();
         let client = Client::new(settings)?;
-        Ok(Turns { arguments, connector: Connector::new(client.clone(), state_dir), client, request, limits, system })
+        Ok(Turns {
+            arguments,
+            connector: Connector::new(client.clone(), state_dir),
+            client,
+            request,
+            limits,
+            system,
+        })
     }
 
     /// The files on disk.
@@ -154,26 +173,12 @@ impl<'a> Turns<'a> {
         let reply = stream.finish().await?;
         show.finish(&reply)?;
         if let Some(info) = info {
-            self.print_json(&reply, messages, &json!(info))?;
+            print_json(&reply, messages, info)?;
         } else {
             show::summary(&reply);
         }
         self.record(&reply);
         Ok(Ended::Answer(reply))
-    }
-
-    /// Prints the node's four outputs and the thinking as one object.
-    fn print_json(&self, reply: &ChatReply, messages: &[Message], info: &Value) -> Result<(), Failure> {
-        let mut conversation = messages.to_vec();
-        conversation.push(Message::assistant(&reply.text));
-        let conversation: Value = serde_json::from_str(&history::print(&conversation)).unwrap_or_default();
-        output::json(&json!({
-            "response": reply.text,
-            "reasoning": reply.reasoning,
-            "full_conversation": conversation,
-            "server_info": info,
-            "generation_stats": GenerationStats::from(reply),
-        }))
     }
 
     /// Keeps the numbers of the answer on disk; that must not spoil the answer.
@@ -193,9 +198,15 @@ impl<'a> Turns<'a> {
         let preview = match preview {
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 let url = server.as_ref().map_or(DEFAULT_URL, Server::url);
-                output::note(&format!("no server answers: this is the request for a generic server at {url}"));
-                request.model = request.model.filter(|model| model != "auto").or(Some("(the loaded model)".to_owned()));
-                self.client.attach(url, ServerKind::GENERIC, None, ServerSource::Given)?.preview(&request).await
+                output::note(&format!(
+                    "no server answers: this is the request for a generic server at {url}"
+                ));
+                request.model =
+                    request.model.filter(|model| model != "auto").or(Some("(the loaded model)".to_owned()));
+                self.client
+                    .attach(url, ServerKind::GENERIC, None, ServerSource::Given)?
+                    .preview(&request)
+                    .await
             }
             other => other,
         }?;
@@ -212,6 +223,20 @@ impl<'a> Turns<'a> {
         }
         Ok(())
     }
+}
+
+/// Prints the node's four outputs and the thinking as one object.
+fn print_json(reply: &ChatReply, messages: &[Message], info: ServerInfo) -> Result<(), Failure> {
+    let mut conversation = messages.to_vec();
+    conversation.push(Message::assistant(&reply.text));
+    let conversation: Value = serde_json::from_str(&history::print(&conversation)).unwrap_or_default();
+    output::json(&Answer {
+        response: &reply.text,
+        reasoning: &reply.reasoning,
+        full_conversation: conversation,
+        server_info: info,
+        generation_stats: GenerationStats::from(reply),
+    })
 }
 
 fn is_system(message: &Message) -> bool {

@@ -149,13 +149,13 @@ impl<'a> Talk<'a> {
                 self.stats.record(&reply);
                 reply.text
             }
-            Ended::Stopped(partial) => match stopped(partial) {
-                Some(text) => text,
-                None => {
+            Ended::Stopped(partial) => {
+                let Some(text) = stopped(partial) else {
                     output::note("Stopped before anything came; the question is not kept.");
                     return Ok(());
-                }
-            },
+                };
+                text
+            }
         };
         messages.push(Message::assistant(answer));
         self.messages = messages;
@@ -196,7 +196,8 @@ impl<'a> Talk<'a> {
             set_system(&mut self.messages, text);
             set_system(&mut self.opening, text);
         }
-        let system = self.messages.first().filter(|message| matches!(message.role, Role::System | Role::Developer));
+        let system =
+            self.messages.first().filter(|message| matches!(message.role, Role::System | Role::Developer));
         let shown = system.map_or_else(|| "none".to_owned(), Message::text);
         output::line(&format!("system: {}", plain(&shown)))
     }

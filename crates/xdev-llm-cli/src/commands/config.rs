@@ -52,14 +52,20 @@ fn show(arguments: &JsonArguments) -> Result<(), Failure> {
 /// Opens the file in the user's editor and checks it afterwards. A file that is wrong can be opened, too.
 fn edit() -> Result<(), Failure> {
     let path = settings::user_file()?;
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| env::var(name).ok().filter(|text| !text.trim().is_empty()));
+    let editor = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .find_map(|name| env::var(name).ok().filter(|text| !text.trim().is_empty()));
     let Some(editor) = editor else {
         return Err(Error::new(ErrorKind::Config, "Neither VISUAL nor EDITOR names an editor.")
-            .with_hint(format!("Set one (`export EDITOR=nano`), or open the file yourself: {}", path.display()))
+            .with_hint(format!(
+                "Set one (`export EDITOR=nano`), or open the file yourself: {}",
+                path.display()
+            ))
             .into());
     };
     create(&path).map_err(|error| {
-        Error::new(ErrorKind::Store, format!("{} could not be written: {error}.", path.display())).with_source(error)
+        Error::new(ErrorKind::Store, format!("{} could not be written: {error}.", path.display()))
+            .with_source(error)
     })?;
     let mut words = editor.split_whitespace();
     let program = words.next().unwrap_or(&editor);

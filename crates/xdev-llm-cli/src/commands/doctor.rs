@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 use xdev_llm::wire::Health;
 use xdev_llm::{
-    ChatRequest, Client, Error, ErrorKind, LoadState, Look, Message, Outcome as Seen, Sampling, Server, ServerInfo,
-    Settings, is_same_model, nearest, pick,
+    ChatRequest, Client, Error, ErrorKind, LoadState, Look, Message, Outcome as Seen, Sampling, Server,
+    ServerInfo, Settings, is_same_model, nearest, pick,
 };
 
 use crate::arguments::DoctorArguments;
@@ -51,7 +51,13 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, status: Status, name: &str, message: String, cure: Option<&str>) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        status: Status,
+        name: &str,
+        message: String,
+        cure: Option<&str>,
+    ) -> Result<(), Failure> {
         let check = Check { status, name: name.to_owned(), message, cure: cure.map(str::to_owned) };
         if !self.as_json {
             let (style, word) = match status {
@@ -59,7 +65,11 @@ impl Report {
                 Status::Warn => (WARN, "warn"),
                 Status::Fail => (FAIL, "fail"),
             };
-            output::line(&format!("{style}{word:<4}{style:#}  {:<10}  {}", check.name, plain(&check.message)))?;
+            output::line(&format!(
+                "{style}{word:<4}{style:#}  {:<10}  {}",
+                check.name,
+                plain(&check.message)
+            ))?;
             if let Some(cure) = &check.cure {
                 output::line(&format!("                  {}", plain(cure)))?;
             }
@@ -93,7 +103,11 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Outcome {
     if arguments.json {
         output::json(&json!({"works": works, "checks": report.checks}))?;
     } else {
-        output::line(if works { "\nIt works." } else { "\nIt does not work yet: see the lines that say fail." })?;
+        output::line(if works {
+            "\nIt works."
+        } else {
+            "\nIt does not work yet: see the lines that say fail."
+        })?;
     }
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -116,16 +130,22 @@ async fn examine(arguments: &DoctorArguments, report: &mut Report) -> Result<(),
 
 /// Says which proxies are set; their values may hold passwords and are not shown.
 fn proxies(report: &mut Report) -> Result<(), Failure> {
-    let is_set = |name: &&str| env::var_os(name).or_else(|| env::var_os(name.to_lowercase())).is_some_and(|value| !value.is_empty());
+    let is_set = |name: &&str| {
+        env::var_os(name).or_else(|| env::var_os(name.to_lowercase())).is_some_and(|value| !value.is_empty())
+    };
     let set: Vec<&str> = PROXY_VARIABLES.into_iter().filter(is_set).collect();
     if set.is_empty() {
         return report.ok("proxy", "no proxy variables are set");
     }
-    report.ok("proxy", format!("{} set; calls to this machine and your private network bypass them", set.join(", ")))
+    report.ok(
+        "proxy",
+        format!("{} set; calls to this machine and your private network bypass them", set.join(", ")),
+    )
 }
 
 fn localhost(report: &mut Report) -> Result<(), Failure> {
-    let addresses: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    let addresses: Vec<SocketAddr> =
+        ("localhost", 0).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
     let v4 = addresses.iter().any(SocketAddr::is_ipv4);
     let v6 = addresses.iter().any(SocketAddr::is_ipv6);
     match (v4, v6) {
@@ -174,7 +194,11 @@ async fn ports(client: &Client, report: &mut Report) -> Result<(), Failure> {
             let name = format!("port {port}");
             match status {
                 Status::Ok => report.ok(&name, message)?,
-                _ => report.warn(&name, message, "If a model server should be here, look at its log or restart it.")?,
+                _ => report.warn(
+                    &name,
+                    message,
+                    "If a model server should be here, look at its log or restart it.",
+                )?,
             }
         }
     }
@@ -243,12 +267,20 @@ fn token_and_health(settings: &Settings, info: &ServerInfo, report: &mut Report)
     };
     match &info.health {
         Health::NeedsKey => {
-            let what = if has_key { "the server refuses the key it got" } else { "the server wants a key and has got none" };
+            let what = if has_key {
+                "the server refuses the key it got"
+            } else {
+                "the server wants a key and has got none"
+            };
             report.fail("token", &Error::new(ErrorKind::Unauthorized, what))?;
             return Ok(false);
         }
         Health::Unwell(how) => {
-            report.warn("health", format!("the server answers, but not as it should: {how}"), "Look at the server's log.")?;
+            report.warn(
+                "health",
+                format!("the server answers, but not as it should: {how}"),
+                "Look at the server's log.",
+            )?;
         }
         Health::Loading => report.warn("health", "the server is loading its model", "Wait a little.")?,
         Health::Ready | Health::NoModel => {}
@@ -274,7 +306,10 @@ fn model(settings: &Settings, info: &ServerInfo, report: &mut Report) -> Result<
     let Some(found) = found else {
         let near = nearest(wanted, info.models.iter().map(|model| model.id.as_str()));
         let near = near.map_or_else(String::new, |near| format!(" Did you mean \"{near}\"?"));
-        report.fail("model", &Error::new(ErrorKind::NoModel, format!("\"{wanted}\" is not on the server.{near}")))?;
+        report.fail(
+            "model",
+            &Error::new(ErrorKind::NoModel, format!("\"{wanted}\" is not on the server.{near}")),
+        )?;
         return Ok(false);
     };
     match found.state {
@@ -310,7 +345,9 @@ async fn one_token(settings: &Settings, server: &Server, report: &mut Report) ->
             report.ok("answer", format!("the first token came after {:.2} s", first.as_secs_f64()))
         }
         // A model that thinks spends its one token on that: it does answer.
-        Err(error) if error.kind() == ErrorKind::EmptyAnswer => report.ok("answer", "a token came (no text yet, as the model thinks first)"),
+        Err(error) if error.kind() == ErrorKind::EmptyAnswer => {
+            report.ok("answer", "a token came (no text yet, as the model thinks first)")
+        }
         Err(error) => report.fail("answer", &error),
     }
 }

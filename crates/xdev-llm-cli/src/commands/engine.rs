@@ -10,8 +10,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use xdev_llm::engine::{
-    Checksum, Origin, Program, Running, Status, Step, install, keep, running_background, start_background, status,
-    stop_background, watch,
+    Checksum, Origin, Program, Running, Status, Step, install, keep, running_background, start_background,
+    status, stop_background, watch,
 };
 use xdev_llm::{Error, ErrorKind, Result, Settings};
 

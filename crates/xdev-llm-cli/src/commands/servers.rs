@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use xdev_llm::{Client, Found};
 
 use crate::arguments::ServersArguments;
-use crate::output::{self, DIM, Failure, Outcome, STRONG};
+use crate::output::{self, DIM, Described, Failure, Outcome, STRONG};
 use crate::render::plain;
 use crate::settings;
 
@@ -45,7 +45,9 @@ async fn look(arguments: &ServersArguments, settings: xdev_llm::Settings) -> Out
     if arguments.json {
         output::json(&list)?;
     } else if count == 0 {
-        output::note("No model server runs on this machine. Start one (LM Studio: Developer tab, Start server; Ollama: `ollama serve`).");
+        output::note(
+            "No model server runs on this machine. Start one (LM Studio: Developer tab, Start server; Ollama: `ollama serve`).",
+        );
         output::note("`xdev-llm doctor` shows what answers on each port.");
     }
     Ok(ExitCode::SUCCESS)
@@ -85,7 +87,7 @@ async fn ask_configured(client: &Client, name: &str, url: &str) -> Value {
         Err(error) => json!({
             "name": name,
             "url": url,
-            "error": {"code": error.code(), "message": error.to_string(), "hint": error.hint()},
+            "error": Described::from(&error),
         }),
     }
 }
