@@ -186,18 +186,28 @@ impl Client {
         ports
     }
 
-    /// The first server that answers, unless a better-known one answers a moment later.
+    /// The first server that answers, unless a better one answers a moment later: one that can be used as it is, and
+    /// then the one that stands first in the list of ports.
     async fn first_found(&self) -> Option<Found> {
         let mut scan = self.scan();
         let ports = self.ports();
+        let order = |found: &Found| (self.obstacles(found), rank(&ports, found));
         let mut best = scan.next().await?;
         let until = tokio::time::Instant::now() + CHOICE_GRACE;
         while let Ok(Some(found)) = tokio::time::timeout_at(until, scan.next()).await {
-            if rank(&ports, &found) < rank(&ports, &best) {
+            if order(&found) < order(&best) {
                 best = found;
             }
         }
         Some(best)
+    }
+
+    /// What stands between a found server and an answer: 0 nothing, 1 no model that chats, 2 a key that is not there.
+    fn obstacles(&self, found: &Found) -> u8 {
+        if found.needs_key {
+            return if matches!(self.inner.settings.key_for(&found.url), Ok(Some(_))) { 0 } else { 2 };
+        }
+        u8::from(!found.loading && !found.models.iter().any(|model| model.kind.can_chat()))
     }
 
     fn configured(

@@ -111,6 +111,21 @@ async fn a_found_server_that_went_away_is_looked_for_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_can_be_used_as_it_is_comes_before_one_that_wants_a_key() {
+    let locked = Options { api_key: Some("k".into()), ..Options::from(Personality::Vllm) };
+    let (locked, open) = (Mock::start_with(locked).unwrap(), Mock::start(Personality::Ollama));
+    let config = ports_config(&[locked.port(), open.port()]);
+    let (client, _folder) = client_with(&config, &[]);
+    assert!(client.server(None).await.unwrap().url().ends_with(&open.port().to_string()));
+    // With its key the first of the list is as good, and comes first again.
+    let config = format!("{config}[servers.mine]\nurl = \"{}\"\napi_key_env = \"K\"\n", locked.url());
+    let (client, _folder) = client_with(&config, &[("K", "k")]);
+    let server = client.server(None).await.unwrap();
+    assert!(server.url().ends_with(&locked.port().to_string()), "{}", server.url());
+    chat(&server, ask("x")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_says_nothing_is_no_stranger() {
     let (_mock, server) = mock(Personality::Silent).await;
     let error = chat(&server, ask("x")).await.unwrap_err();
