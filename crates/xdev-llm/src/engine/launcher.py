@@ -47,6 +47,7 @@ def main():
 
     params = xllamacpp.CommonParams()
     params.model.path = arguments.model
+    params.model_alias = {os.environ["LLAMA_ARG_ALIAS"]}
     params.hostnames = [arguments.host]
     params.port = arguments.port
     params.api_keys = [os.environ["LLAMA_API_KEY"]]

@@ -15,7 +15,7 @@ mod process;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -252,6 +252,10 @@ fn command(options: &EngineOptions, program: &Program, port: u16, key: &SecretSt
     }
     let mut command = Command::new(&line[0]);
     command.args(&line[1..]);
+    // Without a name the server calls the model by its path, which would show the user's folders in every answer.
+    if let Some(name) = program.model.as_deref().and_then(Path::file_stem) {
+        command.env("LLAMA_ARG_ALIAS", name);
+    }
     // The key must not be seen in the list of processes. What is set by a variable here, a configured command
     // can set by a flag, and a llama-server that is too old for it ignores it.
     command.env("LLAMA_API_KEY", key.expose_secret());
