@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 
+use super::body::{Fields, check_image};
 use super::json::{count, documents, duration, list, number, text};
-use super::openai::{self, Fields, check_image, not_a_list, push_timing};
+use super::openai::{self, not_a_list, push_timing};
 use super::quirks::Parameter;
 use super::{Call, Dialect, Flow, Frame, Quirks, failure};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, Progress, Reasoning, Role, Usage};

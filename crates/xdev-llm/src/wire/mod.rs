@@ -4,6 +4,7 @@
 //! [`Reader`] puts them together and gives the same events however the bytes are cut. Nothing here touches a socket or
 //! a clock. Public as a module for people who add a server. Not here: transport, retry, discovery (`client`).
 
+mod body;
 mod failure;
 mod frame;
 mod identify;

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 
+use super::body::{Fields, check_image};
 use super::json::{count, documents, duration, list, number, text};
-use super::openai::{Fields, check_image, not_a_list, push_timing, read_finish, read_tool_calls};
+use super::openai::{not_a_list, push_timing, read_finish, read_tool_calls};
 use super::quirks::Parameter;
 use super::{Call, Dialect, Flow, Frame, Quirks, failure};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, ResponseFormat, Role, Usage};
