@@ -29,8 +29,10 @@ fn the_watcher_ends_its_command_with_its_input() {
     drop(child.stdin.take());
     wait(child);
     assert!(begun.elapsed().as_secs() < 60, "sleep was not waited for");
-    let ended = sandbox.spawn(&["engine", "watch", "--", "/bin/sh", "-c", "exit 7"]);
-    assert_eq!(wait(ended).code, Some(7));
+    let mut child = sandbox.spawn(&["engine", "watch", "--", "/bin/sh", "-c", "exit 7"]);
+    let input = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(7), "an open input leaves the command its own exit code");
+    drop(input);
 }
 
 #[test]
