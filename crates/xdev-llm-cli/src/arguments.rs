@@ -102,13 +102,13 @@ pub(crate) struct TurnArguments {
     /// The server: a URL or a name from your config. Default: the config's, else the first that is found
     #[arg(long, value_name = "URL|NAME", add = ArgValueCompleter::new(completion::servers))]
     pub(crate) server: Option<String>,
-    /// The model. Default: auto, the one that is loaded
+    /// The model. Default: the config's, else auto, the one that is loaded
     #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(completion::models))]
     pub(crate) model: Option<String>,
-    /// The preset: creative, balanced, focused, precise, custom or one of your own. Default: balanced
+    /// The preset: creative, balanced, focused, precise, custom or one of your own. Default: the config's, else balanced
     #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::presets))]
     pub(crate) preset: Option<String>,
-    /// The system message
+    /// The system message. Default: the preset's, else the config's
     #[arg(long, value_name = "TEXT")]
     pub(crate) system: Option<String>,
     /// An earlier conversation as JSON, [{"role","content"}, …]; `-` reads standard input
@@ -122,13 +122,13 @@ pub(crate) struct TurnArguments {
     /// Prints the model's text as it is, without rendering Markdown
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Seconds to wait for the first sign of the answer, and for each one after it: 5 to 300. Default: the config's
+    /// Seconds to wait for the first sign of the answer, and for each one after it: 5 to 300. Default: the config's, else 120
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<u32>,
-    /// Seconds the whole answer may take; 0 is no limit. Default: 0
+    /// Seconds the whole answer may take: 0 to 86400; 0 is no limit. Default: the config's, else 0
     #[arg(long, value_name = "SECONDS")]
     pub(crate) deadline: Option<u32>,
-    /// How much the model thinks before it answers; `show` also prints it. Default: the config's
+    /// How much the model thinks before it answers; `show` also prints it. Default: the config's, else default
     #[arg(long, value_name = "LEVEL")]
     pub(crate) reasoning: Option<ReasoningArgument>,
     /// Prints the exact request and does not send it

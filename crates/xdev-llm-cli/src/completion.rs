@@ -52,7 +52,12 @@ fn model_names() -> Result<Vec<String>> {
     let client = Client::new(settings::load(&settings::server_overrides(words.next().as_deref()))?)?;
     let ask = async { client.server(None).await?.models().await };
     let models = output::block_on(async { tokio::time::timeout(LIMIT, ask).await })?;
-    Ok(models.unwrap_or(Ok(Vec::new()))?.into_iter().map(|model| model.id).collect())
+    Ok(models
+        .unwrap_or(Ok(Vec::new()))?
+        .into_iter()
+        .filter(|model| model.kind.can_chat())
+        .map(|model| model.id)
+        .collect())
 }
 
 fn server_names() -> Result<Vec<String>> {

@@ -8,7 +8,7 @@ use xdev_llm::engine::{KeptEngine, Lease, running_background, touch_background};
 use xdev_llm::wire::ServerKind;
 use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerSource};
 
-use crate::output::{self, DIM};
+use crate::output::DIM;
 use crate::settings;
 use crate::show::Spinner;
 
@@ -66,12 +66,12 @@ impl Connector {
         }
         let kept = match self.kept.take() {
             Some(kept) => self.kept.insert(kept),
-            None => self.kept.insert(self.find_engine()?),
+            None => self.kept.insert(self.find_engine(spinner)?),
         };
         spinner.message("starting the built-in engine");
         let lease = kept.lease(|progress| spinner.progress(progress)).await?;
         if let Some(message) = lease.restarted() {
-            output::warn(message);
+            spinner.note(message);
         }
         let server = self.client.attach(
             lease.url(),
@@ -83,13 +83,13 @@ impl Connector {
     }
 
     /// Finds the built-in engine and says that it is used; it starts with the first turn.
-    fn find_engine(&self) -> Result<KeptEngine> {
+    fn find_engine(&self, spinner: &Spinner) -> Result<KeptEngine> {
         let settings = self.client.settings();
         let options = settings::engine_options(settings)?;
         let program = xdev_llm::engine::find(&options).map_err(no_server)?;
         let model = program.model.as_deref().and_then(Path::file_stem).unwrap_or_default();
         let model = model.to_string_lossy();
-        output::note(&format!("{DIM}no server runs: using the built-in engine ({model}){DIM:#}"));
+        spinner.note(&format!("{DIM}no server runs: using the built-in engine ({model}){DIM:#}"));
         Ok(KeptEngine::new(options, *settings.engine.idle))
     }
 }

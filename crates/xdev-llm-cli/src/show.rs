@@ -3,7 +3,9 @@
 //! Text goes to standard output, everything else to standard error; thinking goes to standard output only on a terminal.
 //! Not here: what Markdown looks like (`render`), the request (`turn`).
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -43,6 +45,11 @@ impl Spinner {
     /// Shows another message.
     pub(crate) fn message(&self, message: impl Into<String>) {
         self.0.set_message(message.into());
+    }
+
+    /// Prints a line to standard error above this one.
+    pub(crate) fn note(&self, text: &str) {
+        self.0.suspend(|| output::note(text));
     }
 
     /// Takes the line away.
@@ -219,7 +226,8 @@ pub(crate) fn summary(reply: &ChatReply) {
 /// The numbers of an answer in one line.
 fn numbers(reply: &ChatReply) -> String {
     let mut parts = Vec::new();
-    parts.extend(reply.model.clone().or(reply.sent.model.clone()));
+    let model = reply.model.as_deref().or(reply.sent.model.as_deref());
+    parts.extend(model.map(|model| short_name(model).to_owned()));
     if let Some(tokens) = reply.usage.output_tokens {
         let about = if reply.usage.estimated { "about " } else { "" };
         parts.push(format!("{about}{tokens} tokens"));
@@ -234,11 +242,24 @@ fn numbers(reply: &ChatReply) -> String {
     parts.join(" · ")
 }
 
+/// A model's name for people: llama.cpp calls a model by the path of its file.
+fn short_name(model: &str) -> &str {
+    let path = Path::new(model);
+    let stem = if path.is_absolute() { path.file_stem() } else { None };
+    stem.and_then(OsStr::to_str).unwrap_or(model)
+}
+
 #[cfg(test)]
 mod tests {
     use xdev_llm::{Sent, Timing, Usage};
 
     use super::*;
+
+    #[test]
+    fn only_a_path_is_shortened() {
+        assert_eq!(short_name("google/gemma-3-12b"), "google/gemma-3-12b");
+        assert_eq!(short_name("/models/SmolLM2.Q4_1.gguf"), "SmolLM2.Q4_1");
+    }
 
     #[test]
     fn numbers_leave_out_what_is_not_known() {

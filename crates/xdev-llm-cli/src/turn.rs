@@ -91,6 +91,11 @@ impl<'a> Turns<'a> {
         settings::state_dir(self.client.settings())
     }
 
+    /// Whether results are printed as JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.arguments.json
+    }
+
     /// Reports a failed turn as the flags say.
     pub(crate) fn report(&self, error: &Error) {
         output::report(error, self.arguments.json);
@@ -229,7 +234,8 @@ impl<'a> Turns<'a> {
 fn print_json(reply: &ChatReply, messages: &[Message], info: ServerInfo) -> Result<(), Failure> {
     let mut conversation = messages.to_vec();
     conversation.push(Message::assistant(&reply.text));
-    let conversation: Value = serde_json::from_str(&history::print(&conversation)).unwrap_or_default();
+    let conversation: Value =
+        serde_json::from_str(&history::print(&conversation)).expect("a history is printed as JSON");
     output::json(&Answer {
         response: &reply.text,
         reasoning: &reply.reasoning,

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::Value;
-use xdev_llm::{Access, ChatReply, Error, ErrorKind, Message, Role, Stats, Store, history, write_atomic};
+use xdev_llm::{
+    Access, ChatReply, Error, ErrorKind, Message, Percentiles, Role, Stats, Store, Totals, history,
+    write_atomic,
+};
 
 use crate::arguments::ChatArguments;
 use crate::output::{self, DIM, Failure, Outcome, STRONG};
@@ -115,8 +118,8 @@ impl<'a> Talk<'a> {
             }
             Input::Retry => self.retry().await?,
             Input::Undo => self.undo()?,
-            Input::Model(name) => self.model(name)?,
-            Input::System(text) => self.system(text.as_deref())?,
+            Input::Model(name) => self.model(name),
+            Input::System(text) => self.system(text.as_deref()),
             Input::Save(file) => self.save(file.as_deref())?,
             Input::Clear => {
                 self.session = None;
@@ -126,7 +129,7 @@ impl<'a> Talk<'a> {
             Input::History => self.print_history()?,
             Input::Sessions => self.print_sessions()?,
             Input::Load(id) => self.load(&id)?,
-            Input::Stats => output::json(&self.stats.summary())?,
+            Input::Stats => self.print_stats()?,
             Input::Help => {
                 for (typed, meaning) in COMMANDS {
                     output::line(&format!("{STRONG}{typed:<15}{STRONG:#} {meaning}"))?;
@@ -182,15 +185,15 @@ impl<'a> Talk<'a> {
         self.keep()
     }
 
-    fn model(&mut self, name: Option<String>) -> Result<(), Failure> {
+    fn model(&mut self, name: Option<String>) {
         if let Some(name) = name {
             self.turns.request_mut().model = Some(name);
         }
         let model = self.turns.request_mut().model.clone();
-        output::line(&format!("model: {}", plain(model.as_deref().unwrap_or("auto"))))
+        output::note(&format!("model: {}", plain(model.as_deref().unwrap_or("auto"))));
     }
 
-    fn system(&mut self, text: Option<&str>) -> Result<(), Failure> {
+    fn system(&mut self, text: Option<&str>) {
         if let Some(text) = text {
             let text = (text != "-").then_some(text);
             set_system(&mut self.messages, text);
@@ -199,7 +202,7 @@ impl<'a> Talk<'a> {
         let system =
             self.messages.first().filter(|message| matches!(message.role, Role::System | Role::Developer));
         let shown = system.map_or_else(|| "none".to_owned(), Message::text);
-        output::line(&format!("system: {}", plain(&shown)))
+        output::note(&format!("system: {}", plain(&shown)));
     }
 
     fn save(&self, file: Option<&Path>) -> Result<(), Failure> {
@@ -208,10 +211,35 @@ impl<'a> Talk<'a> {
             None => PathBuf::from(format!("{}.json", self.session.as_deref().unwrap_or("conversation"))),
         };
         write_atomic(&path, history::print_pretty(&self.messages).as_bytes(), Access::Shared)?;
-        output::line(&format!("Saved {} messages to {}.", self.messages.len(), path.display()))
+        output::note(&format!("Saved {} messages to {}.", self.messages.len(), path.display()));
+        Ok(())
+    }
+
+    fn print_stats(&self) -> Result<(), Failure> {
+        let summary = self.stats.summary();
+        if self.turns.wants_json() {
+            return output::json(&summary);
+        }
+        let failures: u64 = summary.failures.values().sum();
+        let Totals { input_tokens, output_tokens, .. } = summary.tokens;
+        output::line(&format!("answers: {}, failures: {failures}", summary.count))?;
+        output::line(&format!("tokens: {input_tokens} read, {output_tokens} written"))?;
+        for (what, numbers, unit) in [
+            ("first token", summary.time_to_first_token, "s"),
+            ("whole answer", summary.duration, "s"),
+            ("speed", summary.tokens_per_second, "tokens/s"),
+        ] {
+            if let Some(Percentiles { p50, min, max, .. }) = numbers {
+                output::line(&format!("{what}: {p50:.2} {unit} ({min:.2} to {max:.2})"))?;
+            }
+        }
+        Ok(())
     }
 
     fn print_history(&self) -> Result<(), Failure> {
+        if self.turns.wants_json() {
+            return output::json(&self.as_values());
+        }
         for message in &self.messages {
             output::line(&format!("{STRONG}{}:{STRONG:#} {}", message.role, plain(&message.text())))?;
         }
@@ -241,9 +269,14 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
+    /// The messages as JSON values.
+    fn as_values(&self) -> Vec<Value> {
+        serde_json::from_str(&history::print(&self.messages)).expect("a history is printed as a JSON array")
+    }
+
     /// Writes the conversation to its session, which begins with the first answer.
     fn keep(&mut self) -> Result<(), Failure> {
-        let lines: Vec<Value> = serde_json::from_str(&history::print(&self.messages)).unwrap_or_default();
+        let lines = self.as_values();
         let id = match &self.session {
             Some(id) => id,
             None => self.session.insert(self.store.create_session(None)?),

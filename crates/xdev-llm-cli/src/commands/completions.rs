@@ -12,6 +12,9 @@ use crate::arguments::Shell;
 use crate::completion::VARIABLE;
 use crate::output::Outcome;
 
+/// Bash cuts words at colons, which URLs and Ollama's model names have.
+const BASH_KEEPS_COLONS: &str = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}\n";
+
 /// Prints the completion script of `shell`.
 pub(crate) fn run(shell: Shell) -> Outcome {
     let name = "xdev-llm";
@@ -21,6 +24,9 @@ pub(crate) fn run(shell: Shell) -> Outcome {
         .ok_or_else(|| Error::invalid_input(format!("There are no completions for {}.", shell.name())))?;
     let mut script = Vec::new();
     completer.write_registration(VARIABLE, name, name, name, &mut script)?;
+    if let Shell::Bash = shell {
+        script.extend_from_slice(BASH_KEEPS_COLONS.as_bytes());
+    }
     let mut out = std::io::stdout().lock();
     out.write_all(&script)?;
     out.flush()?;

@@ -12,7 +12,7 @@ use serde_json::json;
 use xdev_llm::wire::Health;
 use xdev_llm::{
     ChatRequest, Client, Error, ErrorKind, LoadState, Look, Message, Outcome as Seen, Sampling, Server,
-    ServerInfo, Settings, is_same_model, nearest, pick,
+    ServerInfo, ServerSource, Settings, is_same_model, nearest, pick,
 };
 
 use crate::arguments::DoctorArguments;
@@ -215,7 +215,12 @@ fn describe(look: &Look) -> (Status, String) {
         Seen::Stranger(what) => (Status::Ok, format!("is no model server: {what}")),
         Seen::Server(found) => {
             let version = found.version.as_deref().map_or_else(String::new, |version| format!(" {version}"));
-            (Status::Ok, format!("{}{version}, {} models", found.name, found.models.len()))
+            let state = match (found.loading, found.needs_key) {
+                (true, _) => "loading its model".to_owned(),
+                (_, true) => "wants a key".to_owned(),
+                _ => format!("{} models", found.models.len()),
+            };
+            (Status::Ok, format!("{}{version}, {state}", found.name))
         }
     }
 }
@@ -247,6 +252,9 @@ async fn server(client: &Client, report: &mut Report) -> Result<(), Failure> {
 }
 
 fn url(settings: &Settings, server: &Server, report: &mut Report) -> Result<(), Failure> {
+    if *server.source() == ServerSource::Engine {
+        return report.ok("url", format!("{}: no server runs, so the built-in engine answers", server.url()));
+    }
     let given = settings.server.as_deref().unwrap_or_else(|| server.url());
     let base = given.trim_end_matches('/');
     if base.ends_with("/v1") {
@@ -259,7 +267,7 @@ fn url(settings: &Settings, server: &Server, report: &mut Report) -> Result<(), 
 /// Says whether the server takes us; `false` ends the walk.
 fn token_and_health(settings: &Settings, info: &ServerInfo, report: &mut Report) -> Result<bool, Failure> {
     let has_key = match settings.key_for(&info.url) {
-        Ok(key) => key.is_some(),
+        Ok(key) => key.is_some() || info.source == ServerSource::Engine,
         Err(error) => {
             report.fail("token", &error)?;
             return Ok(false);

@@ -57,7 +57,7 @@ fn commands_change_the_conversation() {
         serde_json::from_str(&fs::read_to_string(sandbox.path().join("out.json")).unwrap()).unwrap();
     assert_eq!(saved.as_array().unwrap().len(), 5);
     assert!(
-        ended.stdout.contains("system: Be brief.\n") && ended.stdout.contains("user: third\n"),
+        ended.stderr.contains("system: Be brief.\n") && ended.stdout.contains("user: third\n"),
         "{ended:?}"
     );
 }
