@@ -5,10 +5,17 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use xdev_llm::{Error, ErrorKind, Result};
 
 use crate::arguments::AskArguments;
+use crate::output::note;
+
+/// How long standard input may take to end before that is said.
+const STDIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The largest text that is read from a file or standard input, in bytes.
 const TEXT_LIMIT: u64 = 64 << 20;
@@ -62,7 +69,16 @@ fn read_file(path: &Path) -> Result<String> {
 }
 
 fn read_standard_input() -> Result<String> {
-    read_text("standard input", io::stdin())
+    // An open pipe that nobody writes to looks like a program that hangs.
+    let (ended, wait) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if wait.recv_timeout(STDIN_PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            note("reading standard input until it ends (for none: </dev/null)");
+        }
+    });
+    let text = read_text("standard input", io::stdin());
+    drop(ended);
+    text
 }
 
 fn read_text(shown: &str, source: impl Read) -> Result<String> {

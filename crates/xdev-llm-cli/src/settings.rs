@@ -91,9 +91,5 @@ pub(crate) fn state_dir(settings: &Settings) -> &Path {
 
 /// The user's own file, found without reading it: it may be wrong or not exist.
 pub(crate) fn user_file() -> Result<PathBuf> {
-    let environment = Environment::from_process()?;
-    Ok(match env::var_os("XDEV_LLM_CONFIG").filter(|path| !path.is_empty()) {
-        Some(path) => environment.current_dir.join(path),
-        None => environment.config_dir.join("config.toml"),
-    })
+    Ok(Environment::from_process()?.user_file())
 }

@@ -25,7 +25,7 @@ pub use discover::{Found, Look, Outcome, PORTS, Scan};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
 pub use stream::{ChatStream, Limits};
 
-use crate::config::{ServerChoice, ServerEntry, ServerUrl, Settings, normalise_url};
+use crate::config::{Origin, ServerChoice, ServerEntry, ServerUrl, Settings, normalise_url};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ModelInfo;
 use crate::wire::{Identity, Rows, ServerKind};
@@ -114,12 +114,12 @@ impl Client {
             None => settings.server_choice()?,
         };
         if let ServerChoice::Given { url, name, entry } = given {
-            let source = match (&name, choice) {
-                (None, Some(_)) => ServerSource::Given,
-                (Some(name), _) if settings.servers.contains_key(name) => {
-                    ServerSource::Configured(settings.servers[name].origin.to_string())
+            let source = match &name {
+                Some(name) => ServerSource::Configured(settings.servers[name].origin.to_string()),
+                None if choice.is_some() || matches!(settings.server.origin, Origin::Flag(_)) => {
+                    ServerSource::Given
                 }
-                _ => ServerSource::Configured(settings.server.origin.to_string()),
+                None => ServerSource::Configured(settings.server.origin.to_string()),
             };
             return self.configured(&url, entry.map(|entry| *entry), source);
         }

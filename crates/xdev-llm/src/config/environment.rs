@@ -67,6 +67,14 @@ impl Environment {
         })
     }
 
+    /// The user's own file: what `XDEV_LLM_CONFIG` names, else `config.toml` in the config folder. It need not exist.
+    pub fn user_file(&self) -> PathBuf {
+        match self.variable("XDEV_LLM_CONFIG") {
+            Some(path) => self.current_dir.join(path),
+            None => self.config_dir.join("config.toml"),
+        }
+    }
+
     /// The value of a variable; one that is empty counts as not set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())

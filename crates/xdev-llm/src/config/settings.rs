@@ -22,8 +22,6 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The name of the file looked for in the current folder.
 const PROJECT_FILE: &str = "xdev-llm.toml";
-/// The name of the user's file in the user's folder.
-const USER_FILE: &str = "config.toml";
 
 /// `Origin` says where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -393,13 +391,11 @@ fn variable_origin(name: &'static str) -> Origin {
 }
 
 fn user_file(environment: &Environment) -> Setting<PathBuf> {
-    match environment.variable("XDEV_LLM_CONFIG") {
-        Some(path) => Setting {
-            value: environment.current_dir.join(path),
-            origin: Origin::Environment("XDEV_LLM_CONFIG"),
-        },
-        None => Setting { value: environment.config_dir.join(USER_FILE), origin: Origin::BuiltIn },
-    }
+    let origin = match environment.variable("XDEV_LLM_CONFIG") {
+        Some(_) => Origin::Environment("XDEV_LLM_CONFIG"),
+        None => Origin::BuiltIn,
+    };
+    Setting { value: environment.user_file(), origin }
 }
 
 /// Whether both paths are one file: the user may name the file in the current folder as the own one.
