@@ -1,0 +1,71 @@
+//! Live names for the shell: models, servers and presets.
+//!
+//! A completion never fails and never waits long: whatever goes wrong, there is simply nothing to offer. Not here: the
+//! scripts the shells load (`commands::completions`).
+
+use std::env;
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use clap::CommandFactory;
+use clap_complete::{CompleteEnv, CompletionCandidate};
+use xdev_llm::{Client, Result};
+
+use crate::arguments::Cli;
+use crate::{output, settings};
+
+/// The variable by which a shell's script asks for completions.
+pub(crate) const VARIABLE: &str = "XDEV_LLM_COMPLETE";
+
+/// How long a server may take to list its models.
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// Answers a shell's script and ends the process, where one asks; else does nothing.
+pub(crate) fn answer_shell() {
+    if env::var_os(VARIABLE).is_some() {
+        CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+    }
+}
+
+/// The models of the server that the line names, or of the one in force.
+pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, model_names().unwrap_or_default())
+}
+
+/// The servers of the config and those that run.
+pub(crate) fn servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, server_names().unwrap_or_default())
+}
+
+/// The presets, built-in and the user's own.
+pub(crate) fn presets(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, preset_names().unwrap_or_default())
+}
+
+fn candidates(current: &OsStr, names: Vec<String>) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    names.into_iter().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
+}
+
+fn model_names() -> Result<Vec<String>> {
+    let mut words = env::args().skip_while(|word| word != "--server").skip(1);
+    let client = Client::new(settings::load(&settings::server_overrides(words.next().as_deref()))?)?;
+    let ask = async { client.server(None).await?.models().await };
+    let models = output::block_on(async { tokio::time::timeout(LIMIT, ask).await })?;
+    Ok(models.unwrap_or(Ok(Vec::new()))?.into_iter().map(|model| model.id).collect())
+}
+
+fn server_names() -> Result<Vec<String>> {
+    let settings = settings::load(&settings::no_overrides())?;
+    let mut names: Vec<String> =
+        settings::configured_servers(&settings).into_iter().map(|(name, _)| name).collect();
+    let client = Client::new(settings)?;
+    let found = output::block_on(async { tokio::time::timeout(LIMIT, client.discover()).await })?;
+    names.extend(found.unwrap_or_default().into_iter().map(|found| found.url));
+    Ok(names)
+}
+
+fn preset_names() -> Result<Vec<String>> {
+    let settings = settings::load(&settings::no_overrides())?;
+    Ok(settings::presets(&settings)?.iter().map(|preset| preset.name.clone()).collect())
+}

@@ -1,0 +1,104 @@
+//! Who answers: the server that was given, else one that runs, else the built-in engine.
+//!
+//! Nothing is downloaded here. Not here: how the engine works and how servers are found (the library).
+
+use std::path::{Path, PathBuf};
+
+use xdev_llm::engine::{KeptEngine, Lease, running_background, touch_background};
+use xdev_llm::wire::ServerKind;
+use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerSource};
+
+use crate::output::{self, DIM};
+use crate::settings;
+use crate::show::Spinner;
+
+/// `Connector` finds who answers, and keeps the engine it started.
+pub(crate) struct Connector {
+    client: Client,
+    state_dir: PathBuf,
+    kept: Option<KeptEngine>,
+}
+
+/// `Connection` is a server for one turn; what it holds keeps the engine up.
+pub(crate) struct Connection {
+    /// The server to ask.
+    pub(crate) server: Server,
+    _lease: Option<Lease>,
+    /// The state folder, when the server is the background engine, which stops when nobody touches it.
+    background: Option<PathBuf>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(state_dir) = &self.background {
+            // At worst the engine stops early and is started again.
+            let _ = touch_background(state_dir);
+        }
+    }
+}
+
+impl Connector {
+    /// Makes one for a client.
+    pub(crate) fn new(client: Client, state_dir: PathBuf) -> Connector {
+        Connector { client, state_dir, kept: None }
+    }
+
+    /// Finds who answers. The engine is used only where no server was given and none runs.
+    pub(crate) async fn connect(&mut self, spinner: &Spinner) -> Result<Connection> {
+        if self.kept.is_none() {
+            let unreachable = match self.client.server(None).await {
+                Ok(server) => return Ok(Connection { server, _lease: None, background: None }),
+                Err(error) => error,
+            };
+            if unreachable.kind() != ErrorKind::Unreachable || self.client.settings().server.is_some() {
+                return Err(unreachable);
+            }
+            if let Some(running) = running_background(&self.state_dir).await {
+                touch_background(&self.state_dir)?;
+                let server = self.client.attach(
+                    &running.url,
+                    ServerKind::LLAMA_CPP,
+                    Some(running.key),
+                    ServerSource::Engine,
+                )?;
+                return Ok(Connection { server, _lease: None, background: Some(self.state_dir.clone()) });
+            }
+        }
+        let kept = match self.kept.take() {
+            Some(kept) => self.kept.insert(kept),
+            None => self.kept.insert(self.find_engine()?),
+        };
+        spinner.message("starting the built-in engine");
+        let lease = kept.lease(|progress| spinner.progress(progress)).await?;
+        if let Some(message) = lease.restarted() {
+            output::warn(message);
+        }
+        let server = self.client.attach(
+            lease.url(),
+            ServerKind::LLAMA_CPP,
+            Some(lease.key().clone()),
+            ServerSource::Engine,
+        )?;
+        Ok(Connection { server, _lease: Some(lease), background: None })
+    }
+
+    /// Finds the built-in engine and says that it is used; it starts with the first turn.
+    fn find_engine(&self) -> Result<KeptEngine> {
+        let settings = self.client.settings();
+        let options = settings::engine_options(settings)?;
+        let program = xdev_llm::engine::find(&options).map_err(no_server)?;
+        let model = program.model.as_deref().and_then(Path::file_stem).unwrap_or_default();
+        let model = model.to_string_lossy();
+        output::note(&format!("{DIM}no server runs: using the built-in engine ({model}){DIM:#}"));
+        Ok(KeptEngine::new(options, *settings.engine.idle))
+    }
+}
+
+/// Says both cures when there is neither a server nor an engine.
+fn no_server(engine: Error) -> Error {
+    Error::new(ErrorKind::Unreachable, "No model server runs on this machine, and the built-in engine is not installed.")
+        .with_hint(
+            "Start one (LM Studio: Developer tab, Start server; Ollama: `ollama serve`), or install the built-in engine: `xdev-llm engine install`. `xdev-llm doctor` looks at every step.",
+        )
+        .with_source(engine)
+}

@@ -1,0 +1,111 @@
+//! Where a prompt and a history come from: arguments, a file, standard input.
+//!
+//! Not here: what a history's JSON means (the library's `history`).
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use xdev_llm::{Error, ErrorKind, Result};
+
+use crate::arguments::AskArguments;
+
+/// The largest text that is read from a file or standard input, in bytes.
+const TEXT_LIMIT: u64 = 64 << 20;
+
+/// Gives the prompt of `ask`.
+///
+/// Standard input is read where it is named (`-`) or is no terminal, unless the history takes it. Beside words or a file
+/// it is appended after a blank line.
+pub(crate) fn ask_prompt(arguments: &AskArguments) -> Result<String> {
+    let history_takes_input = arguments.turn.history.as_deref() == Some(Path::new("-"));
+    let named =
+        arguments.prompt.iter().any(|word| word == "-") || arguments.file.as_deref() == Some(Path::new("-"));
+    if named && history_takes_input {
+        return Err(Error::invalid_input(
+            "Both the prompt and the history are to be read from standard input.",
+        )
+        .with_hint("Give one of them as a file: `xdev-llm ask -f prompt.txt --history -`."));
+    }
+    let words: Vec<&str> = arguments.prompt.iter().map(String::as_str).filter(|word| *word != "-").collect();
+    let mut parts = vec![words.join(" ")];
+    if let Some(file) = arguments.file.as_deref().filter(|file| *file != Path::new("-")) {
+        parts.push(read_file(file)?);
+    }
+    if named || (!history_takes_input && !io::stdin().is_terminal()) {
+        parts.push(read_standard_input()?);
+    }
+    join(&parts)
+}
+
+/// Reads a history given as a path or `-`.
+pub(crate) fn read_history(path: &Path) -> Result<String> {
+    if path == Path::new("-") { read_standard_input() } else { read_file(path) }
+}
+
+/// Joins what is there by blank lines.
+fn join(parts: &[String]) -> Result<String> {
+    let parts: Vec<&str> =
+        parts.iter().map(|part| part.trim_end()).filter(|part| !part.trim().is_empty()).collect();
+    if parts.is_empty() {
+        return Err(Error::invalid_input("There is no prompt.").with_hint(
+            "Type one: `xdev-llm ask \"Why is the sky blue?\"`, or send one in: `cat notes.md | xdev-llm ask \"Summarise this.\"`.",
+        ));
+    }
+    Ok(parts.join("\n\n"))
+}
+
+fn read_file(path: &Path) -> Result<String> {
+    let shown = path.display().to_string();
+    let file = File::open(path).map_err(|error| unreadable(&shown, error))?;
+    read_text(&shown, file)
+}
+
+fn read_standard_input() -> Result<String> {
+    read_text("standard input", io::stdin())
+}
+
+fn read_text(shown: &str, source: impl Read) -> Result<String> {
+    let mut bytes = Vec::new();
+    source.take(TEXT_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(shown, error))?;
+    if bytes.len() as u64 > TEXT_LIMIT {
+        return Err(Error::invalid_input(format!("{shown} is longer than {} MiB.", TEXT_LIMIT >> 20)));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::invalid_input(format!(
+            "{shown} is not UTF-8 text (byte {}).",
+            error.utf8_error().valid_up_to()
+        ))
+        .with_hint("Save it as UTF-8. Pictures and other binary files are no prompts.")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn unreadable(shown: &str, error: io::Error) -> Error {
+    Error::new(ErrorKind::Store, format!("{shown} could not be read: {error}.")).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_by_a_blank_line() {
+        let parts = ["Summarise this.".to_owned(), String::new(), "line 1\nline 2\n".to_owned()];
+        assert_eq!(join(&parts).unwrap(), "Summarise this.\n\nline 1\nline 2");
+    }
+
+    #[test]
+    fn no_prompt_shows_an_example() {
+        let error = join(&["  \n".to_owned()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.hint().contains("xdev-llm ask \""));
+    }
+
+    #[test]
+    fn text_must_be_utf8_and_may_begin_with_a_byte_order_mark() {
+        assert_eq!(read_text("f", &b"\xef\xbb\xbfhi"[..]).unwrap(), "hi");
+        let error = read_text("f", &b"hi\xff"[..]).unwrap_err();
+        assert_eq!(error.to_string(), "f is not UTF-8 text (byte 2).");
+    }
+}
