@@ -1,7 +1,7 @@
 //! The engine as a child process: with a fake llama-server that has bad manners, and with the real one.
 //!
 //! The real engine is looked for in the data folder that `XDEV_LLM_DATA_DIR` names; where it is not
-//! installed, its tests print a line that begins with SKIPPED.
+//! installed, its tests print a line that begins with SKIPPED, or fail where `XDEV_LLM_REQUIRE_ENGINE` is 1.
 //! Not here: the parts that need no process (unit tests beside the code).
 #![cfg(all(target_os = "linux", feature = "engine"))]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
@@ -428,6 +428,8 @@ fn real() -> Option<EngineOptions> {
     let data_dir = PathBuf::from(env::var_os("XDEV_LLM_DATA_DIR").unwrap_or_default());
     let installed = data_dir.join("engine/python").is_dir();
     if !installed {
+        let required = env::var_os("XDEV_LLM_REQUIRE_ENGINE").is_some_and(|value| value == "1");
+        assert!(!required, "the engine is not installed in {}", data_dir.display());
         // Written past the test harness, which hides what a passing test prints.
         let skipped = b"SKIPPED (engine not installed): set XDEV_LLM_DATA_DIR to a data folder with one\n";
         io::stderr().write_all(skipped).unwrap();

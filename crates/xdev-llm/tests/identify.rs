@@ -5,16 +5,12 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "all fakes have one type; `None` hangs up")]
 
+#[path = "laws/identify.rs"]
+mod laws;
+
+use laws::Reply;
 use proptest::prelude::*;
 use xdev_llm::wire::{Answer, Identity, Investigation, ServerKind, Verdict};
-
-/// An answer of a fake server.
-#[derive(Clone, Debug)]
-struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
 
 impl Reply {
     fn with(mut self, name: &str, value: &str) -> Reply {
@@ -720,29 +716,6 @@ fn a_silence_does_not_hide_what_was_known() {
     assert_eq!(investigate(ANY_PORT, silent).1.len(), 2, "two silences are enough");
 }
 
-/// The law: whatever is answered, and whatever it says it answers, an investigation ends within 16 questions.
-fn check_total(port: u16, answers: &[(usize, Reply)]) {
-    let paths = ["/", "/v1/models", "/lmstudio-greeting", "/api/version", "/api/tags", "/props", "/nonsense"];
-    let mut investigation = Investigation::new(port);
-    let mut questions = 0;
-    let mut answers = answers.iter().cycle();
-    while let Some(question) = investigation.next() {
-        questions += 1;
-        assert!(questions <= 16);
-        match answers.next() {
-            Some((which, Reply { status, headers, body })) => {
-                // Some of the answers are to another question.
-                let path = paths.get(*which).copied().unwrap_or(question);
-                investigation.observe(&Answer { path, status: *status, headers, body });
-            }
-            None => investigation.no_answer(),
-        }
-    }
-    if let Verdict::Stranger(why) = investigation.verdict() {
-        assert!(!why.is_empty());
-    }
-}
-
 fn any_reply() -> impl Strategy<Value = Reply> {
     let known = [
         "Ollama is running",
@@ -776,6 +749,6 @@ proptest! {
         port in any::<u16>(),
         answers in proptest::collection::vec((0_usize..14, any_reply()), 0..20),
     ) {
-        check_total(port, &answers);
+        laws::check_total(port, &answers);
     }
 }

@@ -167,6 +167,7 @@ mod tests {
                 r#"{"a": "\d+ it\'s \u00zz \ud800 \ud83d\ude00"}"#,
                 json!({"a": "\\d+ it's \\u00zz \u{fffd} 😀"}),
             ),
+            ("[1,\u{b}\u{a0}2]", json!([1, 2])),
             ("[+1, .5, 2., -.5, NaN, undefined]", json!([1, 0.5, 2.0, -0.5, null, null])),
         ];
         for (text, expected) in table {

@@ -104,7 +104,10 @@ impl<'a> Mender<'a> {
         loop {
             let rest = &self.text[self.at..];
             let trimmed = rest.trim_start();
-            self.at += rest.len() - trimmed.len();
+            let space = &rest[..rest.len() - trimmed.len()];
+            // JSON knows fewer white spaces than Unicode.
+            self.changed |= !space.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+            self.at += space.len();
             let end = if trimmed.starts_with("//") || trimmed.starts_with('#') {
                 trimmed.find('\n')
             } else if let Some(comment) = trimmed.strip_prefix("/*") {
