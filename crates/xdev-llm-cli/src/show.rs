@@ -238,7 +238,8 @@ fn numbers(reply: &ChatReply) -> String {
     if let Some(rate) = reply.timing.tokens_per_second {
         parts.push(format!("{rate:.1} tokens/s"));
     }
-    parts.push(format!("{} at {}", reply.sent.server_kind, reply.sent.url));
+    let place = reply.sent.url.trim_start_matches("http://");
+    parts.push(format!("{} {place}", reply.sent.server_kind));
     parts.join(" · ")
 }
 
@@ -271,7 +272,7 @@ mod tests {
             },
             ..ChatReply::default()
         };
-        assert_eq!(numbers(&reply), "ollama at http://localhost:11434");
+        assert_eq!(numbers(&reply), "ollama localhost:11434");
         reply.model = Some("qwen3:4b".into());
         reply.usage = Usage { output_tokens: Some(12), estimated: true, ..Usage::default() };
         reply.timing = Timing {
@@ -281,7 +282,7 @@ mod tests {
         };
         assert_eq!(
             numbers(&reply),
-            "qwen3:4b · about 12 tokens · first after 1.23 s · 45.7 tokens/s · ollama at http://localhost:11434"
+            "qwen3:4b · about 12 tokens · first after 1.23 s · 45.7 tokens/s · ollama localhost:11434"
         );
     }
 }

@@ -1,4 +1,10 @@
 //! Talks to local language model servers: LM Studio, Ollama, llama.cpp, vLLM and any OpenAI-compatible server.
+//!
+//! `Client` finds and holds servers, `Server` is one of them, `ChatStream` is one answer while it arrives: dropping it
+//! stops the server. An answer is whole or an [`Error`]; text that is not an answer never comes out as one.
+//!
+//! Pure parts (history, presets, text tools, the wire formats) need no feature; the network code is behind `client`.
+//! Not here: the command line (`xdev-llm-cli`), a server to test with (`xdev-llm-mock`).
 
 mod chat;
 mod config;
@@ -36,3 +42,8 @@ pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic}
 pub use client::{
     ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Scan, Server, ServerInfo, ServerSource,
 };
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
