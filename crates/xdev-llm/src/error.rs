@@ -215,7 +215,7 @@ impl ErrorKind {
                 "server",
                 12,
                 "The server failed.",
-                "The server's own words are in the message; its log tells more. A crashed model has to be loaded again.",
+                "The server's log tells more. A crashed model has to be loaded again.",
             ),
             ErrorKind::Protocol => (
                 "protocol",
