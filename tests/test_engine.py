@@ -73,6 +73,7 @@ def launch(engine):
         environment = {
             "PATH": os.environ["PATH"],
             "LLAMA_API_KEY": "a-key",
+            "LLAMA_ARG_ALIAS": "a-model",
             "LLAMA_ARG_CTX_SIZE": "1024",
             "LLAMA_ARG_N_PARALLEL": "1",
             "LLAMA_ARG_CACHE_RAM": "0",
@@ -116,7 +117,8 @@ def builtin_model(engine):
 
 def test_the_launcher_serves_with_a_key_until_its_input_ends(engine, launch):
     child, url = launch(builtin_model(engine))
-    wait_until(lambda: status(url, "a-key") == 200)
+    wait_until(lambda: child.poll() is not None or status(url, "a-key") == 200)
+    assert child.poll() is None, child.stderr.read()
     assert status(url, "another-key") == 401
     child.stdin.close()
     assert child.wait(10) in ENDED_BY_ITS_INPUT
