@@ -38,7 +38,9 @@ lint: ## Check format and lints
 
 docs: ## Write the generated pages of docs/ anew
 	@scripts/needs build
-	UPDATE_DOCS=1 cargo test --workspace --all-features docs
+	UPDATE_DOCS=1 cargo test -q -p xdev-llm --lib config
+	UPDATE_DOCS=1 cargo test -q -p xdev-llm --test docs_config
+	UPDATE_DOCS=1 cargo test -q -p xdev-llm-cli docs
 
 bench: ## Measure: the codecs, then whole calls beside other clients
 	@scripts/needs build engine

@@ -114,10 +114,11 @@ fn install_with_progress(settings: &Settings) -> Result<(), Failure> {
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {percent} %") {
         bar.set_style(style);
     }
-    let mut last = 0;
+    let (mut last, mut fetched) = (0, false);
     let mut report = |step: Step| {
         if step.number != last {
             last = step.number;
+            fetched |= step.number < step.count;
             bar.suspend(|| output::note(&format!("[{}/{}] {}", step.number, step.count, step.text)));
         }
         if let Some(done) = step.done {
@@ -129,7 +130,9 @@ fn install_with_progress(settings: &Settings) -> Result<(), Failure> {
     bar.finish_and_clear();
     installed?;
     output::line(&format!("The built-in engine is installed in {}.", data_dir.join("engine").display()))?;
-    output::note("Try it: xdev-llm ask \"Name three colours.\"");
+    if fetched {
+        output::note("Try it: xdev-llm ask \"Name three colours.\"");
+    }
     Ok(())
 }
 

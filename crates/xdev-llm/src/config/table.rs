@@ -139,7 +139,8 @@ pub const KEYS: &[Key] = &[
         .variable("XDEV_LLM_ENGINE")
         .only_users_own(),
     Key::new("engine.model", Form::Text, "\"models/model.gguf\"", "The built-in engine's model, a GGUF file; relative to the file that names it.")
-        .variable("XDEV_LLM_ENGINE_MODEL"),
+        .variable("XDEV_LLM_ENGINE_MODEL")
+        .only_users_own(),
     Key::new("engine.context_length", CONTEXT_LENGTH, "4096", "The built-in engine's context length, in tokens."),
     Key::new("engine.threads", Form::Integer(1, 1024), "4", "The built-in engine's threads; without it one fewer than there are cores."),
     Key::new("engine.idle", Form::Integer(1, 86_400), "300", "Seconds without a request after which the built-in engine stops."),

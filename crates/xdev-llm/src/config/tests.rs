@@ -137,12 +137,12 @@ fn each_layer_beats_the_next_for_every_subset_of_layers() {
 #[test]
 fn reasoning_and_the_engine_have_layers_too() {
     let place = Place::new()
-        .user("reasoning = \"low\"\n[engine]\ncommand = \"mine\"\nmodel = \"m.gguf\"\nidle = 60")
-        .project("reasoning = \"medium\"\n[engine]\nmodel = \"p.gguf\"");
+        .user("reasoning = \"low\"\n[engine]\ncommand = \"mine\"\nmodel = \"m.gguf\"\nidle = 90")
+        .project("reasoning = \"medium\"\n[engine]\nidle = 60");
     let settings = place.load();
     assert_eq!(*settings.reasoning, Reasoning::Medium);
     assert_eq!(settings.engine.command.as_deref(), Some("mine"));
-    assert_eq!(settings.engine.model.as_deref(), Some(&*place.environment.current_dir.join("p.gguf")));
+    assert_eq!(settings.engine.model.as_deref(), Some(&*place.environment.config_dir.join("m.gguf")));
     assert_eq!(settings.engine.idle.as_secs(), 60);
     let place = place
         .variable("XDEV_LLM_REASONING", "high")
@@ -262,6 +262,7 @@ fn a_projects_file_may_not_widen_trust() {
         ("[servers.x]\nurl = \"http://evil\"\napi_key_file = \"/etc/shadow\"", "servers.x.api_key_file"),
         ("allow_hosts = []", "allow_hosts"),
         ("[engine]\ncommand = \"\"", "engine.command"),
+        ("[engine]\nmodel = \"their.gguf\"", "engine.model"),
     ] {
         let place = Place::new().project(text);
         let error = place.error();
