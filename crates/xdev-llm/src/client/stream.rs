@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -58,7 +59,7 @@ impl Limits {
 /// `ChatStream` is one answer while it arrives. Dropping it cancels the request.
 pub struct ChatStream {
     server: Server,
-    request: ChatRequest,
+    request: Arc<ChatRequest>,
     limits: Limits,
     state: State,
     retry: Retry,
@@ -122,7 +123,7 @@ impl ChatStream {
         let adjustment = server.inner.adjustment(server.url());
         ChatStream {
             server,
-            request,
+            request: Arc::new(request),
             limits,
             state: State::Waiting,
             retry: Retry::default(),
@@ -200,9 +201,9 @@ impl ChatStream {
             State::Opening(opening) => {
                 let (wait, phase) = clock_left(self.limits, &self.clock, Phase::FirstEvent);
                 match timeout(wait, opening).await {
-                    Ok(Ok(opened)) => {
+                    Ok(Ok(mut opened)) => {
                         self.clock.sent = Some(opened.sent_at);
-                        self.collector.reply_mut().sent.clone_from(&opened.sent);
+                        self.collector.reply_mut().sent = std::mem::take(&mut opened.sent);
                         self.state = State::Reading(Box::new(opened));
                         Ok(())
                     }
@@ -217,13 +218,13 @@ impl ChatStream {
 
     /// Begins a try, after a pause.
     fn open(&mut self, pause: Duration) {
-        let (server, request) = (self.server.clone(), self.request.clone());
+        let (server, request) = (self.server.clone(), Arc::clone(&self.request));
         let adjustment = self.adjustment.clone();
         self.state = State::Opening(Box::pin(async move {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            open(server, request, &adjustment).await
+            open(server, &request, &adjustment).await
         }));
     }
 
@@ -357,8 +358,8 @@ impl ChatStream {
                 "A tool call was required and none came: the server or the model ignores tools.".into(),
             );
         }
-        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(reply.text.trim()).is_ok();
-        if self.request.response_format.is_some() && !is_json && reply.tool_calls.is_empty() {
+        let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(reply.text.trim()).is_ok();
+        if self.request.response_format.is_some() && reply.tool_calls.is_empty() && !is_json() {
             reply.warnings.push("JSON was asked for, and the answer is not JSON.".into());
         }
         if let (Some(asked), Some(answered)) = (&reply.sent.model, &reply.model)
@@ -420,12 +421,12 @@ fn clock_left(limits: Limits, clock: &Clock, phase: Phase) -> (Duration, Phase) 
 }
 
 /// Finds out what the server is, sends the request, and reads the head of the answer.
-async fn open(server: Server, request: ChatRequest, adjustment: &Adjustment) -> Result<Opened, Refused> {
+async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) -> Result<Opened, Refused> {
     let dialect = server.dialect().await?;
-    let request = server.resolve(&request).await?;
+    let request = server.resolve(request).await?;
     let mut call = dialect.chat(&request, !adjustment.no_stream)?;
     adjustment.apply(&mut call);
-    let url = server.url_of(&call, &*dialect)?;
+    let url = server.url_of(&call, &*dialect);
     let sent_at = Instant::now();
     let http = Request {
         url: &url,
