@@ -73,14 +73,14 @@ fn counts(count: &mut usize, data: &str) -> bool {
 }
 
 fn reader(criterion: &mut Criterion) {
-    let events = events();
+    let (dialect, events) = (openai(), events());
     for has_skeleton in [true, false] {
         let mut group = criterion.benchmark_group(if has_skeleton { "reader" } else { "reader, walk only" });
         group.throughput(Throughput::Elements(EVENTS as u64));
         for (name, pieces) in cuts(&events) {
             group.bench_with_input(BenchmarkId::from_parameter(name), &pieces, |bencher, pieces| {
                 bencher.iter(|| {
-                    let mut reader = Reader::new(openai(), Framing::Events);
+                    let mut reader = Reader::new(dialect.clone(), Framing::Events);
                     if !has_skeleton {
                         reader = reader.without_skeleton();
                     }
@@ -167,9 +167,11 @@ fn append(criterion: &mut Criterion) {
     let message = json!({"role": "user", "content": line.repeat(20)}).to_string();
     let escaped: String = message
         .chars()
-        .map(|letter| {
-            if letter.is_ascii() { letter.to_string() } else { format!("\\u{:04x}", u32::from(letter)) }
-        })
+        .map(
+            |letter| {
+                if letter.is_ascii() { letter.to_string() } else { format!("\\u{:04x}", u32::from(letter)) }
+            },
+        )
         .collect();
     let mut group = criterion.benchmark_group("history append, 10 MB");
     for (name, message) in [("letters", message), ("escapes", escaped)] {

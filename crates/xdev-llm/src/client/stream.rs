@@ -257,9 +257,12 @@ impl ChatStream {
         Ok(())
     }
 
-    /// Reads the socket once and turns what came into events.
+    /// Reads the socket once and turns what came into events. The caller sees them before the answer is ended.
     async fn read(&mut self) -> Result<()> {
         let State::Reading(opened) = &mut self.state else { return Ok(()) };
+        if opened.reader.is_done() {
+            return self.end().await;
+        }
         let phase = if self.clock.first.is_some() { Phase::Silence } else { Phase::FirstEvent };
         let (mut wait, phase) = clock_left(self.limits, &self.clock, phase);
         let is_finished = opened.reader.is_finished();
@@ -288,10 +291,9 @@ impl ChatStream {
         self.clock.heard = Instant::now();
         let read = if came { opened.reader.push(&opened.bytes, &mut self.events) } else { Ok(()) };
         self.clock.stamp(&self.events);
-        let is_done = opened.reader.is_done();
         self.ready.extend(self.events.drain(..));
         match read {
-            Ok(()) if came && !is_done => Ok(()),
+            Ok(()) if came => Ok(()),
             Ok(()) => self.end().await,
             Err(error) => self.recover(Refused { error: error.with_server(self.server.url()), call: None }),
         }
