@@ -301,9 +301,8 @@ fn command(client: Client, scenario: &Scenario, stage: &Stage, options: &Options
             Client::Python => (&options.python, &["-c", "pass"]),
             _ => (Path::new("true"), &[]),
         };
-        let is_there = !program.is_absolute() || program.exists();
         command.arg(program).args(arguments);
-        return is_there.then_some(command);
+        return (client != Client::XdevLlm || program.exists()).then_some(command);
     }
     command.arg(&stage.target);
     if matches!(scenario.job, Job::Find | Job::FindNone) {
