@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use super::http1::{self, Connection, Head, request_head};
 use crate::config::{host_allowed, is_local};
@@ -136,7 +136,7 @@ impl Transport {
             && let Some(connection) = body.into_connection()
         {
             let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let kept = idle.entry(url.origin().ascii_serialization()).or_default();
+            let kept = idle.entry(plain_origin(url).to_owned()).or_default();
             kept.retain(Connection::is_alive);
             if kept.len() < KEPT {
                 kept.push(connection);
@@ -146,7 +146,7 @@ impl Transport {
 
     fn take_idle(&self, url: &Url) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let kept = idle.get_mut(&url.origin().ascii_serialization())?;
+        let kept = idle.get_mut(plain_origin(url))?;
         while let Some(connection) = kept.pop() {
             if connection.is_alive() {
                 return Some(connection);
@@ -210,6 +210,11 @@ pub(super) fn loopback(port: u16) -> [SocketAddr; 2] {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
         SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port),
     ]
+}
+
+/// Host and port as they stand in an `http://` URL.
+fn plain_origin(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::BeforePath]
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

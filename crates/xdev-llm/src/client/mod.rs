@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     settings: Settings,
     rows: Arc<Rows>,
     transport: Transport,
-    identities: Ttl<String, Identity>,
+    identities: Ttl<String, Arc<Identity>>,
     models: Ttl<String, Vec<ModelInfo>>,
     scans: Ttl<(), Vec<Found>>,
     chosen: Ttl<(), Found>,

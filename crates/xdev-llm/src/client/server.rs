@@ -128,7 +128,7 @@ impl Server {
 
     /// What it is.
     pub async fn kind(&self) -> Result<ServerKind> {
-        Ok(self.identity().await?.kind)
+        Ok(self.identity().await?.kind.clone())
     }
 
     /// Asks for one answer. Nothing is sent before [`ChatStream::next`] is called; dropping the stream cancels.
@@ -159,7 +159,7 @@ impl Server {
         }
         Ok(Preview {
             method: "POST",
-            url: self.url_of(&call, &*dialect)?.to_string(),
+            url: self.url_of(&call, &*dialect).to_string(),
             headers,
             body: serde_json::from_slice(call.body.as_deref().unwrap_or_default()).unwrap_or_default(),
             not_sent: call.not_sent,
@@ -201,8 +201,8 @@ impl Server {
         Ok(ServerInfo {
             url: self.place.shown.clone(),
             name: self.inner.rows.row(&identity.kind).name.clone(),
-            kind: identity.kind,
-            version: identity.version,
+            kind: identity.kind.clone(),
+            version: identity.version.clone(),
             source: self.place.source.clone(),
             health,
             models,
@@ -212,21 +212,21 @@ impl Server {
     }
 
     /// What it is. Asked once in 60 seconds, never where the configuration tells.
-    pub(super) async fn identity(&self) -> Result<Identity> {
+    pub(super) async fn identity(&self) -> Result<Arc<Identity>> {
         if let Some(kind) = &self.place.kind {
-            return Ok(Identity {
+            return Ok(Arc::new(Identity {
                 kind: kind.clone(),
                 version: None,
                 needs_key: false,
                 loading: false,
                 models: None,
-            });
+            }));
         }
         let ask = || async {
             let identity = self.identify().await?;
             // A server that is loading, or wants a key, is about to change.
             let holds = if identity.loading { Duration::ZERO } else { INFO_TTL };
-            Ok((identity, holds))
+            Ok((Arc::new(identity), holds))
         };
         self.inner.identities.get(self.place.shown.clone(), Instant::now, ask).await
     }
@@ -235,9 +235,9 @@ impl Server {
         let mut investigation = Investigation::new(self.place.root.port_or_known_default().unwrap_or(80));
         let mut heard_anything = false;
         while let Some(path) = investigation.next() {
-            let url = self.join(&self.place.root, path)?;
+            let url = join(&self.place.root, path);
             let path_asked = match (&self.place.api_base, path) {
-                (Some(base), "/v1/models") => self.join(base, "models")?,
+                (Some(base), "/v1/models") => join(base, "models"),
                 _ => url,
             };
             let asked = tokio::time::timeout(super::IDENTIFY_TIMEOUT, self.get_url(&path_asked)).await;
@@ -334,7 +334,7 @@ impl Server {
     }
 
     async fn get(&self, call: &Call, dialect: &dyn Dialect) -> Result<(u16, Vec<u8>)> {
-        let url = self.url_of(call, dialect)?;
+        let url = self.url_of(call, dialect);
         let asked = tokio::time::timeout(super::ASK_TIMEOUT, self.get_url(&url)).await;
         let (head, body) = asked.unwrap_or_else(|_| {
             let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -349,21 +349,14 @@ impl Server {
     }
 
     /// The URL of a call.
-    pub(super) fn url_of(&self, call: &Call, dialect: &dyn Dialect) -> Result<Url> {
+    pub(super) fn url_of(&self, call: &Call, dialect: &dyn Dialect) -> Url {
         if call.path.starts_with('/') {
-            return self.join(&self.place.root, &call.path);
+            return join(&self.place.root, &call.path);
         }
         match &self.place.api_base {
-            Some(base) => self.join(base, &call.path),
-            None => self.join(&self.place.root, &format!("{}/{}", dialect.quirks().api_base, call.path)),
+            Some(base) => join(base, &call.path),
+            None => join(&self.place.root, &format!("{}/{}", dialect.quirks().api_base, call.path)),
         }
-    }
-
-    fn join(&self, base: &Url, path: &str) -> Result<Url> {
-        let text = format!("{}/{}", base.as_str().trim_end_matches('/'), path.trim_start_matches('/'));
-        Url::parse(&text).map_err(|error| {
-            Error::invalid_input(format!("Invalid server URL: {} ({error}).", self.place.shown))
-        })
     }
 
     /// Forgets what the server said about itself, and that it was found; for when it went away.
@@ -375,4 +368,13 @@ impl Server {
         self.inner.identities.forget(&self.place.shown);
         self.inner.models.forget(&self.place.shown);
     }
+}
+
+/// Puts a path, which may have a query, below `base`. The host is not parsed again: that takes longer than all else.
+fn join(base: &Url, path: &str) -> Url {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
+    url.set_query(query);
+    url
 }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -58,7 +59,7 @@ impl Limits {
 /// `ChatStream` is one answer while it arrives. Dropping it cancels the request.
 pub struct ChatStream {
     server: Server,
-    request: ChatRequest,
+    request: Arc<ChatRequest>,
     limits: Limits,
     state: State,
     retry: Retry,
@@ -122,7 +123,7 @@ impl ChatStream {
         let adjustment = server.inner.adjustment(server.url());
         ChatStream {
             server,
-            request,
+            request: Arc::new(request),
             limits,
             state: State::Waiting,
             retry: Retry::default(),
@@ -200,9 +201,9 @@ impl ChatStream {
             State::Opening(opening) => {
                 let (wait, phase) = clock_left(self.limits, &self.clock, Phase::FirstEvent);
                 match timeout(wait, opening).await {
-                    Ok(Ok(opened)) => {
+                    Ok(Ok(mut opened)) => {
                         self.clock.sent = Some(opened.sent_at);
-                        self.collector.reply_mut().sent.clone_from(&opened.sent);
+                        self.collector.reply_mut().sent = std::mem::take(&mut opened.sent);
                         self.state = State::Reading(Box::new(opened));
                         Ok(())
                     }
@@ -217,13 +218,13 @@ impl ChatStream {
 
     /// Begins a try, after a pause.
     fn open(&mut self, pause: Duration) {
-        let (server, request) = (self.server.clone(), self.request.clone());
+        let (server, request) = (self.server.clone(), Arc::clone(&self.request));
         let adjustment = self.adjustment.clone();
         self.state = State::Opening(Box::pin(async move {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            open(server, request, &adjustment).await
+            open(server, &request, &adjustment).await
         }));
     }
 
@@ -256,9 +257,12 @@ impl ChatStream {
         Ok(())
     }
 
-    /// Reads the socket once and turns what came into events.
+    /// Reads the socket once and turns what came into events. The caller sees them before the answer is ended.
     async fn read(&mut self) -> Result<()> {
         let State::Reading(opened) = &mut self.state else { return Ok(()) };
+        if opened.reader.is_done() {
+            return self.end().await;
+        }
         let phase = if self.clock.first.is_some() { Phase::Silence } else { Phase::FirstEvent };
         let (mut wait, phase) = clock_left(self.limits, &self.clock, phase);
         let is_finished = opened.reader.is_finished();
@@ -287,10 +291,9 @@ impl ChatStream {
         self.clock.heard = Instant::now();
         let read = if came { opened.reader.push(&opened.bytes, &mut self.events) } else { Ok(()) };
         self.clock.stamp(&self.events);
-        let is_done = opened.reader.is_done();
         self.ready.extend(self.events.drain(..));
         match read {
-            Ok(()) if came && !is_done => Ok(()),
+            Ok(()) if came => Ok(()),
             Ok(()) => self.end().await,
             Err(error) => self.recover(Refused { error: error.with_server(self.server.url()), call: None }),
         }
@@ -357,8 +360,8 @@ impl ChatStream {
                 "A tool call was required and none came: the server or the model ignores tools.".into(),
             );
         }
-        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(reply.text.trim()).is_ok();
-        if self.request.response_format.is_some() && !is_json && reply.tool_calls.is_empty() {
+        let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(reply.text.trim()).is_ok();
+        if self.request.response_format.is_some() && reply.tool_calls.is_empty() && !is_json() {
             reply.warnings.push("JSON was asked for, and the answer is not JSON.".into());
         }
         if let (Some(asked), Some(answered)) = (&reply.sent.model, &reply.model)
@@ -420,12 +423,12 @@ fn clock_left(limits: Limits, clock: &Clock, phase: Phase) -> (Duration, Phase) 
 }
 
 /// Finds out what the server is, sends the request, and reads the head of the answer.
-async fn open(server: Server, request: ChatRequest, adjustment: &Adjustment) -> Result<Opened, Refused> {
+async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) -> Result<Opened, Refused> {
     let dialect = server.dialect().await?;
-    let request = server.resolve(&request).await?;
+    let request = server.resolve(request).await?;
     let mut call = dialect.chat(&request, !adjustment.no_stream)?;
     adjustment.apply(&mut call);
-    let url = server.url_of(&call, &*dialect)?;
+    let url = server.url_of(&call, &*dialect);
     let sent_at = Instant::now();
     let http = Request {
         url: &url,

@@ -53,7 +53,9 @@ impl Skeleton {
         if inner.is_empty() || frame.event != learned.event.as_deref() {
             return None;
         }
-        let text = unescape(inner)?;
+        // The prefix ends and the suffix begins with the string's quotes.
+        let start = learned.prefix.len() - 1;
+        let text = unescape(&frame.data[start..start + inner.len() + 2])?;
         learned.used = true;
         Some(Piece { text, is_reasoning: learned.is_reasoning })
     }
@@ -124,10 +126,11 @@ fn proves(
         })
 }
 
-/// The text that the inside of a JSON string stands for; `None` where it is not exactly one valid string.
-fn unescape(inner: &str) -> Option<Cow<'_, str>> {
+/// The text that a JSON string with its quotes stands for; `None` where it is not exactly one valid string.
+fn unescape(quoted: &str) -> Option<Cow<'_, str>> {
+    let inner = &quoted[1..quoted.len() - 1];
     if inner.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         return Some(Cow::Borrowed(inner));
     }
-    serde_json::from_str(&format!("\"{inner}\"")).ok().map(Cow::Owned)
+    serde_json::from_str(quoted).ok().map(Cow::Owned)
 }
