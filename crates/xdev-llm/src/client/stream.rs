@@ -82,6 +82,8 @@ enum State {
     Waiting,
     Opening(Opening),
     Reading(Box<Opened>),
+    /// The answer is complete; the end of the body is still to be read.
+    Draining(Box<Opened>),
     Over,
 }
 
@@ -212,6 +214,10 @@ impl ChatStream {
                 }
             }
             State::Reading(_) => self.read().await,
+            State::Draining(_) => {
+                self.drain().await;
+                Ok(())
+            }
             State::Over => Ok(()),
         }
     }
@@ -261,7 +267,7 @@ impl ChatStream {
     async fn read(&mut self) -> Result<()> {
         let State::Reading(opened) = &mut self.state else { return Ok(()) };
         if opened.reader.is_done() {
-            return self.end().await;
+            return self.end();
         }
         let phase = if self.clock.first.is_some() { Phase::Silence } else { Phase::FirstEvent };
         let (mut wait, phase) = clock_left(self.limits, &self.clock, phase);
@@ -294,25 +300,19 @@ impl ChatStream {
         self.ready.extend(self.events.drain(..));
         match read {
             Ok(()) if came => Ok(()),
-            Ok(()) => self.end().await,
+            Ok(()) => self.end(),
             Err(error) => self.recover(Refused { error: error.with_server(self.server.url()), call: None }),
         }
     }
 
     /// Ends the answer: the last events, the numbers, the judgement.
-    async fn end(&mut self) -> Result<()> {
+    fn end(&mut self) -> Result<()> {
         let State::Reading(mut opened) = std::mem::replace(&mut self.state, State::Over) else {
             return Ok(());
         };
         let ended = opened.reader.finish(&mut self.events);
         self.clock.stamp(&self.events);
-        if opened.reader.is_done() {
-            let rest = timeout(LAST_BYTES, async {
-                while matches!(opened.body.read(&mut opened.bytes).await, Ok(true)) {}
-            });
-            let _ = rest.await;
-        }
-        self.server.inner.transport.keep(&opened.url, opened.body);
+        self.state = State::Draining(opened);
         self.permit = None;
         let mut judged = self.collector.clone();
         for event in self.ready.iter().chain(&self.events) {
@@ -329,6 +329,18 @@ impl ChatStream {
         self.ready.extend(finished);
         self.judged = Some(reply);
         Ok(())
+    }
+
+    /// Reads what is left after `[DONE]`, so that the connection can serve another request.
+    async fn drain(&mut self) {
+        if let State::Draining(opened) = &mut self.state {
+            let rest = async { while matches!(opened.body.read(&mut opened.bytes).await, Ok(true)) {} };
+            // A server that keeps the line open is left.
+            let _ = timeout(LAST_BYTES, rest).await;
+        }
+        if let State::Draining(opened) = std::mem::replace(&mut self.state, State::Over) {
+            self.server.inner.transport.keep(&opened.url, opened.body);
+        }
     }
 
     /// Fills in what only the client knows.

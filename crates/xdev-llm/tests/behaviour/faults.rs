@@ -278,3 +278,27 @@ async fn a_64_mb_answer_is_read() {
     let endless = ChatRequest { sampling: Sampling::default(), ..ask("x") };
     assert!(chat(&server, endless).await.unwrap().text.len() >= 64 << 20);
 }
+
+#[tokio::test]
+async fn waiting_for_an_event_may_be_given_up_at_any_moment() {
+    let (mock, server) = mock(Personality::LmStudio04).await;
+    mock.set_script(Script::new().text(TEXT).delay(Duration::from_millis(3)));
+    for _ in 0..10 {
+        let mut stream = server.chat(ask("x"), limits()).unwrap();
+        let (mut text, mut finished) = (String::new(), 0);
+        loop {
+            let patience = Duration::from_micros(fastrand::u64(0..4000));
+            match tokio::time::timeout(patience, stream.next()).await {
+                Err(_) => {}
+                Ok(None) => break,
+                Ok(Some(event)) => match event.unwrap() {
+                    ChatEvent::Text(piece) => text.push_str(&piece),
+                    ChatEvent::Finished(_) => finished += 1,
+                    _ => {}
+                },
+            }
+        }
+        assert_eq!((text.as_str(), finished, stream.reply().text.as_str()), (TEXT, 1, TEXT));
+    }
+    assert_eq!(mock.chats().len(), 10, "nothing was sent twice");
+}
