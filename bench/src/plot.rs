@@ -14,8 +14,10 @@ const BAR: f64 = 16.0;
 
 /// Draws all rows but the differences and shares, one group of bars each; the goal is a line.
 pub(crate) fn draw(outcomes: &[Outcome]) -> String {
-    let mut marks = String::new();
-    let mut y = 20.0;
+    let mut marks = String::from(
+        "<text x=\"10\" y=\"16\">Each group is logarithmic by itself. Dashed: the goal.</text>\n",
+    );
+    let mut y = 44.0;
     for outcome in outcomes {
         for row in outcome.scenario.rows {
             if !matches!(row.measure, Measure::OverRaw | Measure::Share(_)) {

@@ -17,6 +17,7 @@ use xdev_llm::{ChatRequest, Message, Role, Sampling, history};
 
 /// Private to the crate; the file needs nothing but `std`.
 #[path = "../src/client/chunked.rs"]
+#[cfg_attr(test, allow(dead_code, reason = "its unit tests run in the crate, not here"))]
 mod chunked;
 
 const EVENTS: usize = 50_000;
