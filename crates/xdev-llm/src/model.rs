@@ -246,19 +246,23 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// Names beyond this many characters are compared up to it, so that a foreign name cannot cost much time.
 const LONGEST_NAME: usize = 256;
 
-/// The least number of insertions, deletions and replacements that turn `name` into `candidate` (Levenshtein).
+/// How many letters must be put in, taken out, replaced or swapped with their neighbour to make one of the other.
 fn edits(name: &[char], candidate: &str) -> usize {
-    let mut row: Vec<usize> = (0..=name.len()).collect();
-    for (line, letter) in candidate.to_lowercase().chars().take(LONGEST_NAME).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, known) in name.iter().enumerate() {
-            let replaced = diagonal + usize::from(*known != letter);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+    let other: Vec<char> = candidate.to_lowercase().chars().take(LONGEST_NAME).collect();
+    let mut cells = vec![vec![0; other.len() + 1]; name.len() + 1];
+    for i in 0..=name.len() {
+        for j in 0..=other.len() {
+            cells[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = cells[i - 1][j - 1] + usize::from(name[i - 1] != other[j - 1]);
+                let changed = replaced.min(cells[i - 1][j] + 1).min(cells[i][j - 1] + 1);
+                let is_swap = i > 1 && j > 1 && name[i - 1] == other[j - 2] && name[i - 2] == other[j - 1];
+                if is_swap { changed.min(cells[i - 2][j - 2] + 1) } else { changed }
+            };
         }
     }
-    row[name.len()]
+    cells[name.len()][other.len()]
 }
 
 #[cfg(test)]

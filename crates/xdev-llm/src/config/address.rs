@@ -145,7 +145,7 @@ pub(super) fn without_scheme(text: &str, names: &[&str]) -> Error {
         && !quoted_is_hidden(text)
         && parse_authority(authority, 80)
             .is_ok_and(|(host, _)| authority.contains([':', '.']) || host == "localhost");
-    let cure = match super::table::nearest(text, names.iter().copied()) {
+    let cure = match crate::model::nearest(text, names.iter().copied()) {
         Some(name) => format!("Did you mean the configured server \"{name}\"?"),
         None if is_host => format!("Did you mean \"http://{text}\"?"),
         None => "Write it like http://localhost:1234.".to_owned(),

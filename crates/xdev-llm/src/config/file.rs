@@ -13,9 +13,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
 use super::settings::{Overrides, ServerEntry};
-use super::table::{Form, KEYS, Key, nearest};
+use super::table::{Form, KEYS, Key};
 use crate::chat::Reasoning;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::nearest;
 
 /// The largest config file that is read, in bytes.
 const FILE_LIMIT: u64 = 1024 * 1024;

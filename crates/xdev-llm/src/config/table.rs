@@ -7,6 +7,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use super::address::{check_allowed_host, normalise_url};
+use crate::model::nearest;
 
 /// `Form` says which values a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,36 +215,6 @@ pub const ENVIRONMENT: &[Variable] = &[
 /// The row of a setting, by its name in the table.
 pub(super) fn key(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
-}
-
-/// The candidate that differs from `word` in the fewest letters, where that is at most a third of them.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word: Vec<char> = word.chars().take(64).collect();
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(&word, candidate), candidate))
-        .filter(|(distance, candidate)| distance * 3 <= candidate.chars().count().max(word.len()))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out, replaced or swapped with their neighbour to make one word of the other.
-fn distance(word: &[char], other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut cells = vec![vec![0; other.len() + 1]; word.len() + 1];
-    for i in 0..=word.len() {
-        for j in 0..=other.len() {
-            cells[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = cells[i - 1][j - 1] + usize::from(word[i - 1] != other[j - 1]);
-                let changed = replaced.min(cells[i - 1][j] + 1).min(cells[i][j - 1] + 1);
-                let is_swap = i > 1 && j > 1 && word[i - 1] == other[j - 2] && word[i - 2] == other[j - 1];
-                if is_swap { changed.min(cells[i - 2][j - 2] + 1) } else { changed }
-            };
-        }
-    }
-    cells[word.len()][other.len()]
 }
 
 /// The config file that `config edit` writes where there is none: every setting, commented out.

@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use super::body::{Fields, check_image};
-use super::json::{count, documents, duration, list, number, text};
+use super::json::{count, duration, list, number, text};
 use super::openai::{self, not_a_list, push_timing};
 use super::quirks::Parameter;
-use super::{Call, Dialect, Flow, Frame, Quirks, failure};
+use super::{Call, Dialect, Flow, Frame, Quirks, failure, read_documents};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, Progress, Reasoning, Role, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, ModelInfo, ModelKind};
@@ -92,24 +92,7 @@ impl Dialect for LmStudio {
     }
 
     fn read_chat(&self, frame: Frame<'_>, out: &mut Vec<ChatEvent>) -> Result<Flow> {
-        if frame.event == Some("error") {
-            return Err(failure::in_event(frame.data));
-        }
-        let Some(documents) = documents(frame.data.trim()) else {
-            return Ok(Flow::Malformed);
-        };
-        let mut flow = Flow::Malformed;
-        for document in &documents {
-            if let Some(error) = failure::in_document(document) {
-                return Err(error);
-            }
-            match read_document(frame.event, document, out) {
-                Flow::Malformed => {}
-                Flow::Continue => flow = Flow::Continue,
-                Flow::Done => return Ok(Flow::Done),
-            }
-        }
-        Ok(flow)
+        read_documents(frame, |document| Ok(read_document(frame.event, document, out)))
     }
 
     fn models(&self) -> Vec<Call> {

@@ -176,6 +176,25 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     -> Result<ControlFlow<()>>;
 }
 
+/// Reads every document of a frame with `read`. An error in any known envelope is an `Err`.
+fn read_documents(frame: Frame<'_>, mut read: impl FnMut(&Value) -> Result<Flow>) -> Result<Flow> {
+    if frame.event == Some("error") {
+        return Err(failure::in_event(frame.data));
+    }
+    let mut flow = Flow::Malformed;
+    for document in json::documents(frame.data.trim()).unwrap_or_default() {
+        if let Some(error) = failure::in_document(&document) {
+            return Err(error);
+        }
+        match read(&document)? {
+            Flow::Malformed => {}
+            Flow::Continue => flow = Flow::Continue,
+            Flow::Done => return Ok(Flow::Done),
+        }
+    }
+    Ok(flow)
+}
+
 /// Makes the dialect of a row.
 pub fn dialect(quirks: Quirks) -> std::sync::Arc<dyn Dialect> {
     match quirks.api {

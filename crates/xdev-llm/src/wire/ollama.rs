@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 use serde_json::{Map, Value, json};
 
 use super::body::{Fields, check_image};
-use super::json::{count, documents, duration, list, number, text};
+use super::json::{count, duration, list, number, text};
 use super::openai::{not_a_list, push_timing, read_finish, read_tool_calls};
 use super::quirks::Parameter;
-use super::{Call, Dialect, Flow, Frame, Quirks, failure};
+use super::{Call, Dialect, Flow, Frame, Quirks, read_documents};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, ResponseFormat, Role, Usage};
 use crate::error::{Error, Result};
 use crate::model::{LoadState, ModelInfo, ModelKind};
@@ -79,21 +79,7 @@ impl Dialect for Ollama {
     }
 
     fn read_chat(&self, frame: Frame<'_>, out: &mut Vec<ChatEvent>) -> Result<Flow> {
-        let Some(documents) = documents(frame.data.trim()) else {
-            return Ok(Flow::Malformed);
-        };
-        let mut flow = Flow::Malformed;
-        for document in &documents {
-            if let Some(error) = failure::in_document(document) {
-                return Err(error);
-            }
-            match read_line(document, out)? {
-                Flow::Malformed => {}
-                Flow::Continue => flow = Flow::Continue,
-                Flow::Done => return Ok(Flow::Done),
-            }
-        }
-        Ok(flow)
+        read_documents(frame, |document| read_line(document, out))
     }
 
     fn models(&self) -> Vec<Call> {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::body::{self, Fields};
-use super::json::{count, documents, duration, list, number, text};
+use super::json::{count, duration, list, number, text};
 use super::lmstudio::{lmstudio_models, read_lmstudio_models};
 use super::quirks::Parameter;
-use super::{Call, Dialect, Flow, Frame, Quirks, ServerKind, failure};
+use super::{Call, Dialect, Flow, Frame, Quirks, ServerKind, read_documents};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Progress, Source, Timing, ToolCallDelta, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, ModelInfo, ModelKind};
@@ -64,26 +64,10 @@ impl Dialect for OpenAi {
     }
 
     fn read_chat(&self, frame: Frame<'_>, out: &mut Vec<ChatEvent>) -> Result<Flow> {
-        if frame.event == Some("error") {
-            return Err(failure::in_event(frame.data));
-        }
-        let data = frame.data.trim();
-        if data == "[DONE]" {
+        if frame.data.trim() == "[DONE]" {
             return Ok(Flow::Done);
         }
-        let Some(documents) = documents(data) else {
-            return Ok(Flow::Malformed);
-        };
-        let mut flow = Flow::Malformed;
-        for document in &documents {
-            if let Some(error) = failure::in_document(document) {
-                return Err(error);
-            }
-            if read_document(document, out)? {
-                flow = Flow::Continue;
-            }
-        }
-        Ok(flow)
+        read_documents(frame, |document| read_document(document, out))
     }
 
     fn models(&self) -> Vec<Call> {
@@ -169,9 +153,9 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
     })
 }
 
-/// Reads one document; whether anything in it was understood.
-fn read_document(document: &Value, out: &mut Vec<ChatEvent>) -> Result<bool> {
-    let Some(fields) = document.as_object() else { return Ok(false) };
+/// Reads one document.
+fn read_document(document: &Value, out: &mut Vec<ChatEvent>) -> Result<Flow> {
+    let Some(fields) = document.as_object() else { return Ok(Flow::Malformed) };
     let choices = list(document, "choices");
     let mut known = fields.contains_key("choices");
     if known {
@@ -198,7 +182,7 @@ fn read_document(document: &Value, out: &mut Vec<ChatEvent>) -> Result<bool> {
             read_choice(choice, out)?;
         }
     }
-    Ok(known)
+    Ok(if known { Flow::Continue } else { Flow::Malformed })
 }
 
 fn read_choice(choice: &Value, out: &mut Vec<ChatEvent>) -> Result<()> {
