@@ -5,6 +5,7 @@
 //! patience in a scenario sits the later rounds out. Not here: what is measured (`scenario`).
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -228,7 +229,7 @@ fn set_up(scenario: &Scenario, options: &Options) -> Result<Stage> {
             }
             more.extend(servers.iter().map(|server| server.port().to_owned()));
             if servers.is_empty() {
-                target = "none".to_owned();
+                target.push_str("none");
                 more.push(closed_port()?);
             }
         }
@@ -275,7 +276,8 @@ fn escape(json: &str) -> String {
             escaped.push(letter);
         } else {
             for unit in letter.encode_utf16(&mut units) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         }
     }

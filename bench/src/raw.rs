@@ -38,13 +38,12 @@ fn exchange(job: Job, address: String, request: Vec<u8>) -> Go {
     let mut reading = Reading::new();
     Box::new(move || {
         let begin = Instant::now();
-        let mut socket = match kept.take() {
-            Some(socket) => socket,
-            None => {
-                let socket = TcpStream::connect(&address)?;
-                socket.set_nodelay(true)?;
-                socket
-            }
+        let mut socket = if let Some(socket) = kept.take() {
+            socket
+        } else {
+            let socket = TcpStream::connect(&address)?;
+            socket.set_nodelay(true)?;
+            socket
         };
         socket.write_all(&request)?;
         reading.reset();

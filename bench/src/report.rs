@@ -77,8 +77,8 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
     let clients: BTreeSet<Client> =
         outcomes.iter().flat_map(|outcome| outcome.taken.keys().copied()).collect();
     let peers: Vec<Client> = clients.into_iter().filter(|client| *client != Client::XdevLlm).collect();
-    let names: String = peers.iter().map(|client| format!(" {} |", client.name())).collect();
-    let mut table = format!("| what | xdev-llm | goal | met |{names}\n|---|--:|--:|:-:|");
+    let names: Vec<&str> = peers.iter().map(|client| client.name()).collect();
+    let mut table = format!("| what | xdev-llm | goal | met | {} |\n|---|--:|--:|:-:|", names.join(" | "));
     table.push_str(&"--:|".repeat(peers.len()));
     table.push('\n');
     for outcome in outcomes {
