@@ -57,7 +57,7 @@ pub(crate) struct Inner {
     rows: Arc<Rows>,
     transport: Transport,
     identities: Ttl<String, Arc<Identity>>,
-    models: Ttl<String, Vec<ModelInfo>>,
+    models: Ttl<String, Arc<[ModelInfo]>>,
     scans: Ttl<(), Vec<Found>>,
     chosen: Ttl<(), Found>,
     permits: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -302,6 +302,7 @@ fn place(url: &ServerUrl, source: ServerSource) -> Result<Place> {
         model: None,
         context_length: None,
         concurrency: None,
+        dialect: Mutex::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 //! What was found out is remembered for 60 seconds and shared by everybody who asks at once. Not here: the chat itself
 //! (`stream`), looking for servers (`discover`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -64,6 +64,8 @@ pub(super) struct Place {
     pub(super) model: Option<String>,
     pub(super) context_length: Option<u32>,
     pub(super) concurrency: Option<u32>,
+    /// The dialect, once the server's kind is known.
+    pub(super) dialect: Mutex<Option<Arc<dyn Dialect>>>,
 }
 
 /// `ServerInfo` is what a server tells about itself.
@@ -168,8 +170,12 @@ impl Server {
 
     /// The models it has. Remembered for 60 seconds.
     pub async fn models(&self) -> Result<Vec<ModelInfo>> {
-        let identity = self.identity().await?;
-        let ask = || async { Ok((self.ask_models(&identity).await?, INFO_TTL)) };
+        Ok(self.known_models().await?.to_vec())
+    }
+
+    /// The models, shared with everybody who asks.
+    async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
+        let ask = || async { Ok((self.ask_models().await?.into(), INFO_TTL)) };
         self.inner.models.get(self.place.shown.clone(), Instant::now, ask).await
     }
 
@@ -287,7 +293,11 @@ impl Server {
             Some(api) => rows.row_in(&identity.kind, api)?,
             None => rows.row(&identity.kind),
         };
-        Ok(dialect(row.clone()))
+        let mut known = self.place.dialect.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(known) if known.quirks().kind == row.kind => Ok(Arc::clone(known)),
+            _ => Ok(Arc::clone(known.insert(dialect(row.clone())))),
+        }
     }
 
     /// The request with the model and what the configuration says about this server filled in.
@@ -299,17 +309,14 @@ impl Server {
             request.model.clone_from(&self.place.model);
         }
         if is_auto(&request.model) {
-            let models = self.models().await?;
+            let models = self.known_models().await?;
             request.model = Some(pick(&models).map_err(|error| error.with_server(self.url()))?.id.clone());
         }
         request.context_length = request.context_length.or(self.place.context_length);
         Ok(request)
     }
 
-    async fn ask_models(&self, identity: &Identity) -> Result<Vec<ModelInfo>> {
-        if let Some(models) = &identity.models {
-            return Ok(models.clone());
-        }
+    async fn ask_models(&self) -> Result<Vec<ModelInfo>> {
         let dialect = self.dialect().await?;
         let mut models = Vec::new();
         let mut failure = None;

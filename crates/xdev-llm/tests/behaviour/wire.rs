@@ -5,7 +5,7 @@ use xdev_llm::{
     ChatRequest, KeepAlive, Message, Part, Reasoning, ResponseFormat, Role, Sampling, Tool, ToolCall,
     ToolChoice,
 };
-use xdev_llm_mock::{Mock, Personality};
+use xdev_llm_mock::{Mock, Model, Options, Personality};
 
 use super::host::{ask, chat, client, mock};
 
@@ -253,6 +253,15 @@ async fn auto_takes_the_loaded_model_and_another_answer_is_said() {
     assert!(reply.warnings.is_empty(), "{:?}", reply.warnings);
     let other = chat(&server, ChatRequest { model: Some("another/model".into()), ..ask("x") }).await.unwrap();
     assert!(other.warnings[0].contains("another/model"), "{:?}", other.warnings);
+}
+
+#[tokio::test]
+async fn auto_takes_the_loaded_model_of_ollama_too() {
+    let models = vec![Model::new("first:latest").unloaded(), Model::new("second:latest")];
+    let mock = Mock::start_with(Options { models, ..Options::from(Personality::Ollama) }).unwrap();
+    let server = client().server(Some(&mock.url())).await.unwrap();
+    chat(&server, ask("x")).await.unwrap();
+    assert_eq!(mock.chats()[0].json()["model"], "second:latest");
 }
 
 #[tokio::test]
