@@ -239,15 +239,18 @@ fn not_local(url: &Url) -> Error {
 }
 
 fn connect_timeout(url: &Url) -> Error {
-    Error::new(
+    let (server, seconds) = (shown(url), CONNECT_TIMEOUT.as_secs());
+    let what = if url.scheme() == "https" { "set up a secure connection" } else { "accept the connection" };
+    let error = Error::new(
         ErrorKind::Timeout(Phase::Connect),
-        format!(
-            "Connection timeout: {} did not accept the connection within {} s.",
-            shown(url),
-            CONNECT_TIMEOUT.as_secs()
-        ),
-    )
-    .with_server(shown(url))
+        format!("Connection timeout: {server} did not {what} within {seconds} s."),
+    );
+    let error = if url.scheme() == "https" {
+        error.with_hint("Most local servers speak plain HTTP: try `http://` in the address.")
+    } else {
+        error
+    };
+    error.with_server(server)
 }
 
 /// The error for a failure of the connection; `when` says at which point.

@@ -394,3 +394,65 @@ fn proxies_are_bypassed_for_local_servers() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!((mock.chats().len(), proxy.requests().len()), (2, 0));
 }
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn https_to_a_server_without_it_says_what_failed() {
+    let mock = Mock::start(Personality::Generic);
+    let url = mock.url().replace("http://", "https://");
+    let config = format!("[servers.secure]\nurl = \"{url}\"\nkind = \"generic\"\nmodel = \"m\"\n");
+    let (client, _folder) = client_with(&config, &[]);
+    let error = chat(&client.server(Some("secure")).await.unwrap(), ask("x")).await.unwrap_err();
+    assert_eq!(error.code(), "timeout_connect", "{error}");
+    assert!(error.to_string().contains(&url) && mock.chats().is_empty(), "{error}");
+    assert!(error.hint().contains("http://"), "{}", error.hint());
+}
+
+/// A remote host that the user allows is reached through the system's proxy, with its key, and its answer is read.
+/// The variable is the process's, so this runs in a process of its own.
+#[cfg(feature = "tls")]
+#[test]
+fn allowed_remote_hosts_go_through_the_proxy() {
+    use std::io::{Read, Write};
+    const CHILD: &str = "XDEV_LLM_TEST_REMOTE_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let config = "allow_hosts = [\"llm.invalid\"]\n[servers.remote]\nurl = \"http://llm.invalid\"\n\
+                      kind = \"generic\"\nmodel = \"m\"\napi_key_env = \"REMOTE_KEY\"\n";
+        let (client, _folder) = client_with(config, &[("REMOTE_KEY", "right")]);
+        runtime.block_on(async {
+            let reply = chat(&client.server(Some("remote")).await.unwrap(), ask("x")).await.unwrap();
+            assert_eq!(reply.text, "from afar");
+        });
+        return;
+    }
+    let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let seen = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().unwrap();
+        let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+        while !request.ends_with(b"}") {
+            let length = stream.read(&mut piece).unwrap();
+            request.extend_from_slice(&piece[..length]);
+        }
+        let body = r#"{"model":"m","choices":[{"message":{"content":"from afar"},"finish_reason":"stop"}]}"#;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + body).as_bytes()).unwrap();
+        String::from_utf8(request).unwrap().to_lowercase()
+    });
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "network::allowed_remote_hosts_go_through_the_proxy"])
+        .env(CHILD, "1")
+        .envs(["HTTP_PROXY", "http_proxy"].map(|name| (name, &address)))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let request = seen.join().unwrap();
+    assert!(request.starts_with("post http://llm.invalid/v1/chat/completions http/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\nauthorization: bearer right\r\n"), "{request}");
+}
