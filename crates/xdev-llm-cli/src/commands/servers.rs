@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use xdev_llm::{Client, Found};
 
@@ -19,6 +20,14 @@ pub(crate) fn run(arguments: &ServersArguments) -> Outcome {
     output::block_on(look(arguments, settings))?
 }
 
+/// `Entry` is one element of what `--json` prints; a found server keeps the order of its fields.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Found(Found),
+    Configured(Value),
+}
+
 async fn look(arguments: &ServersArguments, settings: xdev_llm::Settings) -> Outcome {
     let configured = if arguments.all { settings::configured_servers(&settings) } else { Vec::new() };
     let client = Client::new(settings)?;
@@ -28,7 +37,7 @@ async fn look(arguments: &ServersArguments, settings: xdev_llm::Settings) -> Out
     while let Some(found) = scan.next().await {
         count += 1;
         if arguments.json {
-            list.push(json!(found));
+            list.push(Entry::Found(found));
         } else {
             print(&found)?;
         }
@@ -37,7 +46,7 @@ async fn look(arguments: &ServersArguments, settings: xdev_llm::Settings) -> Out
         count += 1;
         let entry = ask_configured(&client, &name, &url).await;
         if arguments.json {
-            list.push(entry);
+            list.push(Entry::Configured(entry));
         } else {
             print_configured(&name, &entry)?;
         }

@@ -16,7 +16,7 @@ use super::http::{Request, failed};
 use super::stream::{ChatStream, Limits};
 use crate::chat::ChatRequest;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::model::{ModelInfo, pick};
+use crate::model::{ModelInfo, nearest, pick};
 use crate::wire::{
     Answer, Api, Call, Dialect, Health, Identity, Investigation, ServerKind, Verdict, dialect, read_failure,
 };
@@ -171,6 +171,24 @@ impl Server {
     /// The models it has. Remembered for 60 seconds.
     pub async fn models(&self) -> Result<Vec<ModelInfo>> {
         Ok(self.known_models().await?.to_vec())
+    }
+
+    /// What to do about a model that the server does not have: the name that was probably meant, and those it has.
+    pub(super) async fn model_hint(&self, asked: Option<&str>) -> Option<String> {
+        let models = self.known_models().await.ok()?;
+        let names: Vec<&str> =
+            models.iter().filter(|model| model.kind.can_chat()).map(|model| model.id.as_str()).collect();
+        let (first, more) = names.split_at(names.len().min(8));
+        // Ollama's names end in a tag that people leave out.
+        let untagged = |name: &&str| name.split(':').next().map(str::to_owned).unwrap_or_default();
+        let meant = asked.and_then(|asked| {
+            let near = |name: &&&str| nearest(asked, [**name, &untagged(name)]).is_some();
+            names.iter().find(near)
+        });
+        let meant = meant.map_or(String::new(), |name| format!("Did you mean `{name}`? "));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        (!first.is_empty())
+            .then(|| format!("{meant}It has {}{more}; \"auto\" takes the loaded one.", first.join(", ")))
     }
 
     /// The models, shared with everybody who asks.

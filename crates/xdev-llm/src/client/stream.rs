@@ -451,7 +451,12 @@ async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) ->
     let mut response = server.inner.transport.send(&http).await?;
     let head = &response.head;
     if head.status != 200 {
-        let error = read_refusal(head.status, head.header("retry-after"), &mut response.body).await;
+        let mut error = read_refusal(head.status, head.header("retry-after"), &mut response.body).await;
+        if error.kind() == ErrorKind::NoModel
+            && let Some(hint) = server.model_hint(request.model.as_deref()).await
+        {
+            error = error.with_hint(hint);
+        }
         return Err(Refused { error: error.with_server(server.url()), call: Some(call) });
     }
     if head.header("content-encoding").is_some_and(|coding| coding != "identity") {

@@ -265,6 +265,16 @@ async fn auto_takes_the_loaded_model_of_ollama_too() {
 }
 
 #[tokio::test]
+async fn a_missing_model_is_told_with_those_that_are_there() {
+    let (_mock, server) = mock(Personality::Ollama).await;
+    let request = ChatRequest { model: Some("lama3.2".into()), ..ask("x") };
+    let error = chat(&server, request).await.unwrap_err();
+    assert_eq!(error.code(), "no_model", "{error}");
+    assert!(error.hint().contains("Did you mean `llama3.2:latest`?"), "{}", error.hint());
+    assert!(error.hint().contains("qwen3:4b") && !error.hint().contains("nomic"), "{}", error.hint());
+}
+
+#[tokio::test]
 async fn ranges_are_refused_before_anything_is_sent() {
     let (mock, server) = mock(Personality::Generic).await;
     for (sampling, words) in [
