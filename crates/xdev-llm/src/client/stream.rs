@@ -27,6 +27,16 @@ use crate::wire::{Call, Framing, Reader, conclude, read_failure};
 const GRACE: Duration = Duration::from_millis(1500);
 /// How long the end of the body is waited for after `[DONE]`, so that the connection can be used again.
 const LAST_BYTES: Duration = Duration::from_millis(5);
+/// What models write around a tool call, seen in the text where the server does not parse it (LM Studio, llama.cpp).
+const LEFT_IN_TEXT: [&str; 7] = [
+    "<tool_call>",
+    "<|tool_call",
+    "<start_function_call>",
+    "<function_calls>",
+    "[TOOL_CALLS]",
+    "[TOOL_REQUEST]",
+    "<\u{ff5c}tool\u{2581}calls\u{2581}begin\u{ff5c}>",
+];
 /// The largest error body that is read.
 const ERROR_CAP: usize = 1 << 20;
 
@@ -370,6 +380,12 @@ impl ChatStream {
         if must_call && reply.tool_calls.is_empty() {
             reply.warnings.push(
                 "A tool call was required and none came: the server or the model ignores tools.".into(),
+            );
+        }
+        let left_in_text = LEFT_IN_TEXT.iter().any(|marker| reply.text.contains(marker));
+        if !self.request.tools.is_empty() && reply.tool_calls.is_empty() && left_in_text {
+            reply.warnings.push(
+                "A tool call stands in the text: the server has no parser for this model's calls.".into(),
             );
         }
         let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(reply.text.trim()).is_ok();

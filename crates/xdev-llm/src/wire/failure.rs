@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::frame::lossy;
+use super::frame::decode;
 use super::json::text;
 use crate::error::{Error, ErrorKind};
 
@@ -72,7 +72,7 @@ pub fn read_failure(status: u16, body: &[u8]) -> Option<Error> {
     }
     let (said, envelope) = match &document {
         Some(value) => (words(value).unwrap_or_default(), value.to_string()),
-        None => (plain(&lossy(&body[..body.len().min(64 << 10)])), String::new()),
+        None => (plain(&decode(&body[..body.len().min(64 << 10)])), String::new()),
     };
     Some(judge(Some(status), said, &envelope))
 }

@@ -80,11 +80,6 @@ impl Reader {
         self.state.normaliser.is_finished()
     }
 
-    /// How many frames were skipped because they made no sense.
-    pub fn malformed(&self) -> u64 {
-        self.state.malformed
-    }
-
     /// Ends the answer.
     ///
     /// # Errors

@@ -5,9 +5,9 @@ use xdev_llm::{
     ChatRequest, KeepAlive, Message, Part, Reasoning, ResponseFormat, Role, Sampling, Tool, ToolCall,
     ToolChoice,
 };
-use xdev_llm_mock::{Mock, Model, Options, Personality};
+use xdev_llm_mock::{Mock, Model, Options, Personality, Script};
 
-use super::host::{ask, chat, client, mock};
+use super::host::{ask, chat, client, client_with, mock};
 
 fn everything() -> Sampling {
     Sampling {
@@ -272,6 +272,54 @@ async fn a_missing_model_is_told_with_those_that_are_there() {
     assert_eq!(error.code(), "no_model", "{error}");
     assert!(error.hint().contains("Did you mean `llama3.2:latest`?"), "{}", error.hint());
     assert!(error.hint().contains("qwen3:4b") && !error.hint().contains("nomic"), "{}", error.hint());
+}
+
+#[tokio::test]
+async fn a_tool_call_left_in_the_text_is_said() {
+    let (mock, server) = mock(Personality::LmStudio04).await;
+    mock.set_script(Script::new().text("[TOOL_REQUEST]{\"name\": \"f\"}[END_TOOL_REQUEST]"));
+    let tool = Tool { name: "f".into(), description: "d".into(), parameters: json!({}) };
+    let reply = chat(&server, ChatRequest { tools: vec![tool], ..ask("x") }).await.unwrap();
+    assert!(
+        reply.warnings.iter().any(|warning| warning.contains("stands in the text")),
+        "{:?}",
+        reply.warnings
+    );
+    let plain = chat(&server, ask("x")).await.unwrap();
+    assert!(plain.warnings.is_empty(), "without tools it is only text: {:?}", plain.warnings);
+}
+
+#[tokio::test]
+async fn thinking_that_a_model_cannot_do_is_refused_in_ollamas_words() {
+    let models = vec![Model::new("plain:latest")];
+    let mock = Mock::start_with(Options { models, ..Options::from(Personality::Ollama) }).unwrap();
+    let server = client().server(Some(&mock.url())).await.unwrap();
+    let error = chat(&server, ChatRequest { reasoning: Reasoning::High, ..ask("x") }).await.unwrap_err();
+    assert_eq!(error.code(), "unsupported", "{error}");
+    assert!(error.said().unwrap().contains("does not support thinking"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_config_says_about_a_server_is_sent() {
+    let locked = Options { api_key: Some("from-a-file".into()), ..Options::from(Personality::LmStudio04) };
+    let (studio, ollama) = (Mock::start_with(locked).unwrap(), Mock::start(Personality::Ollama));
+    let config = format!(
+        "max_tokens_limit = 20000\n[servers.studio]\nurl = \"{}\"\napi_key_file = \"key\"\n\
+         [servers.ollama]\nurl = \"{}\"\ncontext_length = 6000\nmodel = \"llava:7b\"\n",
+        studio.url(),
+        ollama.url()
+    );
+    let (client, folder) = client_with(&config, &[]);
+    xdev_llm::write_atomic(&folder.path().join("key"), b"from-a-file\n", xdev_llm::Access::OwnerOnly)
+        .unwrap();
+    let mut request = ask("x");
+    request.sampling.max_tokens = Some(10_000);
+    chat(&client.server(Some("studio")).await.unwrap(), request.clone()).await.unwrap();
+    assert_eq!(studio.chats()[0].json()["max_tokens"], 10_000);
+    assert_eq!(studio.chats()[0].header("authorization"), Some("Bearer from-a-file"));
+    chat(&client.server(Some("ollama")).await.unwrap(), request).await.unwrap();
+    let body = ollama.chats()[0].json();
+    assert_eq!((&body["options"]["num_ctx"], &body["model"]), (&json!(6000), &json!("llava:7b")));
 }
 
 #[tokio::test]
