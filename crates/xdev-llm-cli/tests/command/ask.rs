@@ -99,6 +99,34 @@ fn a_preset_fills_in_what_no_flag_gives() {
 }
 
 #[test]
+fn config_and_environment_show_on_the_wire() {
+    let (mock, sandbox) = (Mock::start(Personality::LmStudio04), Sandbox::new());
+    let own = format!(
+        "server = \"{}\"\nmodel = \"google/gemma-3-12b\"\npreset = \"precise\"\nsystem = \"From the file.\"\nreasoning = \"low\"\n",
+        mock.url()
+    );
+    sandbox.config(&own);
+    sandbox.run(&["ask", "x"]).ok();
+    let mut command = sandbox.command(&["ask", "x"]);
+    command.envs([
+        ("XDEV_LLM_MODEL", "qwen3-4b"),
+        ("XDEV_LLM_PRESET", "focused"),
+        ("XDEV_LLM_REASONING", "off"),
+    ]);
+    assert!(command.stdin(std::process::Stdio::null()).output().unwrap().status.success());
+    let sent: Vec<Value> = mock.chats().iter().map(xdev_llm_mock::Request::json).collect();
+    for (sent, model, max_tokens, effort) in
+        [(&sent[0], "google/gemma-3-12b", 256, "low"), (&sent[1], "qwen3-4b", 512, "none")]
+    {
+        assert_eq!(
+            (&sent["model"], &sent["max_tokens"], &sent["reasoning_effort"]),
+            (&json!(model), &json!(max_tokens), &json!(effort))
+        );
+        assert_eq!(sent["messages"][0], json!({"role": "system", "content": "From the file."}));
+    }
+}
+
+#[test]
 fn the_prompt_comes_from_words_a_file_and_standard_input() {
     let (mock, sandbox) = (Mock::start(Personality::Generic), Sandbox::new());
     let (url, file) = (mock.url(), sandbox.file("prompt.txt", "\u{feff}from a file\n"));
