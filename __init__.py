@@ -20,9 +20,10 @@ def _find_package():
         sys.path.append(built)
         return
     raise ImportError(
-        "XDev LLM: the Python package xdev-llm is not installed in ComfyUI's Python. Install it and start ComfyUI again:\n"
-        f'  "{sys.executable}" -m pip install xdev-llm\n'
-        f'or, with Rust on this machine, build it from this folder:\n  "{sys.executable}" -m pip install "{_HERE}"'
+        "XDev LLM: its Python package is not installed in ComfyUI's Python. Install the wheel for your system:\n"
+        f'  "{sys.executable}" -m pip install FILE.whl\n'
+        f'or, with Rust on this machine, build it from this folder:\n  "{sys.executable}" -m pip install "{_HERE}"\n'
+        "and start ComfyUI again."
     )
 
 

@@ -168,8 +168,13 @@ def _v3_input(given, io):
         kinds = {"STRING": io.String, "INT": io.Int, "FLOAT": io.Float, "BOOLEAN": io.Boolean}
         kind = kinds.get(given.kind) or io.Custom(given.kind)
         drawn = kind.Input(given.name, optional=given.optional)
-    # Every class takes this one; which of the options it takes by name differs between ComfyUI's versions.
-    drawn.extra_dict = given.all_options()
+    # Which options a class takes by name differs between ComfyUI's versions; the rest is passed on as it is.
+    for option, value in given.all_options().items():
+        name = {"dynamicPrompts": "dynamic_prompts"}.get(option, option)
+        if hasattr(drawn, name):
+            setattr(drawn, name, value)
+        else:
+            drawn.extra_dict[option] = value
     return drawn
 
 
