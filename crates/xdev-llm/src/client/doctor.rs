@@ -283,6 +283,11 @@ impl<E, F: FnMut(&Check) -> Told<E>> Walk<F> {
         };
         let name = with_version(&info.name, info.version.as_deref());
         self.ok("server", format!("{name} answers in {:.1} ms", info.latency_ms))?;
+        // "auto" is the model that the configuration names for this server, where it does.
+        let model = match (model, &server.place.model) {
+            ("" | "auto", Some(own)) => own,
+            _ => model,
+        };
         if !self.token_and_health(server, &info)? || !self.model(model, &info)? {
             return Ok(());
         }

@@ -90,6 +90,18 @@ async fn a_model_that_is_not_there_is_not_asked() {
 }
 
 #[tokio::test]
+async fn the_model_it_names_is_the_one_that_answers() {
+    let mock = Mock::start(Personality::LmStudio04);
+    let config = format!("[servers.own]\nurl = \"{}\"\nmodel = \"qwen2.5-vl-7b\"\n", mock.url());
+    let (client, _folder) = client_with(&config, &[]);
+    for model in [None, Some(""), Some("auto"), Some("qwen3-4b")] {
+        let report = client.doctor(Some("own"), model, |_| {}).await;
+        let asked = mock.chats().last().unwrap().json()["model"].as_str().unwrap().to_owned();
+        assert!(find(&report, "model").message.starts_with(&asked), "{asked}: {report}");
+    }
+}
+
+#[tokio::test]
 async fn keys_are_told_apart_and_never_shown() {
     let options = Options { api_key: Some("right".into()), ..Options::from(Personality::Vllm) };
     let mock = Mock::start_with(options).unwrap();
