@@ -6,6 +6,7 @@
 
 mod chunked;
 mod discover;
+pub mod doctor;
 mod http;
 mod http1;
 mod retry;
