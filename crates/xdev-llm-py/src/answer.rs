@@ -90,9 +90,7 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
     let mut result = ask(operation, client, &server, &job).await;
     if let Err(error) = &result
         && job.auto_detect
-        && error.kind() == ErrorKind::Unreachable
-        && let Ok(other) = operation.unless_cancelled(client.first_server()).await?
-        && other.url() != server.url()
+        && let Some(other) = operation.unless_cancelled(stand_in(client, &server, error)).await?
     {
         let facts = facts(client, &other).await;
         let name = facts.as_ref().map_or("A model server", |facts| facts.name.as_str());
@@ -108,6 +106,14 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
     let Facts { server, notes } = operation.state().facts.clone();
     let conversation = Conversation { messages: job.request.messages, given: job.given };
     Ok(Reply { answer, conversation: Some(conversation), server, notes })
+}
+
+/// The first server found on this machine, where nothing at all answers at `server`.
+pub(crate) async fn stand_in(client: &Client, server: &Server, error: &Error) -> Option<Server> {
+    if error.kind() != ErrorKind::Unreachable {
+        return None;
+    }
+    client.first_server().await.ok().filter(|other| other.url() != server.url())
 }
 
 /// Asks one server and passes every event on.

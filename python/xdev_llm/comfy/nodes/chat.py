@@ -232,13 +232,12 @@ async def fingerprint(node_id, **values):
     model = values.get("model", "auto")
     marks = [bridge.times_replaced(node_id)]
     if model in ("", "auto") and values.get("server_url") is not None:
+        detects = values.get("auto_detect_server", True) is not False
         try:
-            info = await bridge.client().server(
-                values["server_url"] or None, fresh=True, auto_detect_server=values.get("auto_detect_server") is not False
-            )
+            target = await bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
         except xdev_llm.Error:
             return float("nan")
-        marks += [info.url, info.auto]
+        marks += [target["url"], target["model"]]
     return repr(marks)
 
 
