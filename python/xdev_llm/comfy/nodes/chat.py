@@ -34,7 +34,7 @@ INPUTS = (
     Input(
         "message_history",
         "STRING",
-        'The conversation so far, as JSON: [{"role": "user", "content": "..."}, ...]. Link full_conversation of '
+        "The conversation so far, as JSON: a list of messages, each with a role and its content. Link full_conversation of "
         "another chat here to go on from it.",
         default="",
         optional=True,
