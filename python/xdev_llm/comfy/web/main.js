@@ -17,9 +17,12 @@ import { t } from "./strings.js";
 
 const PREFIX = "XDEV_";
 const PANEL_WIDGET = "xdev_llm_panel";
-// In canvas units, as all sizes of nodes.
-const PANEL_HEIGHT = 170;
+// In canvas units, as all sizes of nodes. A node that shows no answer has a panel of a few lines.
+const PANEL_HEIGHT = 240;
+const LOW_PANEL_HEIGHT = 90;
 const NODE_WIDTH = 420;
+// What a field of several lines grows to when the node is made taller; the rest goes to the prompt and the answer.
+const FIELD_HEIGHT = 90;
 
 const answers = new Answers();
 const attached = new WeakMap();
@@ -49,18 +52,27 @@ function attach(node) {
   }
   followSampling(node);
 
-  const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
-    serialize: false,
-    getMinHeight: () => PANEL_HEIGHT,
-  });
-  widget.serialize = false;
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(width, NODE_WIDTH), height]);
+  addPanelWidget(node, panel);
   attached.set(node, { panel, choice });
   node.onRemoved = chain(node.onRemoved, () => {
     panel.close();
     choice?.close();
   });
+}
+
+/** Puts the panel below all widgets; it is saved neither in the workflow nor in the prompt. */
+function addPanelWidget(node, panel) {
+  const [, ...fields] = (node.widgets ?? []).filter((widget) => widget.element);
+  for (const field of fields) field.options.getMaxHeight = () => FIELD_HEIGHT;
+  const height = node.constructor.nodeData.output_node ? PANEL_HEIGHT : LOW_PANEL_HEIGHT;
+  const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
+    serialize: false,
+    getMinHeight: () => height,
+  });
+  widget.serialize = false;
+  panel.element.style.minHeight = `${height - 2 * widget.margin}px`;
+  const size = node.computeSize();
+  node.setSize([Math.max(size[0], NODE_WIDTH), size[1]]);
 }
 
 /** Shows an answer in its node, where that is on the screen. */
@@ -71,7 +83,7 @@ function present(workflow, id, answer) {
   there.panel.show(answer);
   const latest = answer.present.findLast((item) => item.server || item.model);
   if (!latest) return;
-  there.panel.showHead({ model: latest.model, server: latest.server });
+  there.panel.showRun(latest);
   there.choice?.ranOn(latest.server);
 }
 

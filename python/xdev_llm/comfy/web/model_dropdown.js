@@ -108,7 +108,8 @@ export class ModelDropdown {
     }
     this.widget.value = this.value;
     const message = t("other_model");
-    const typed = await app.extensionManager.dialog.prompt({ title: message, message, defaultValue: this.value });
+    const title = t("other_title");
+    const typed = await app.extensionManager.dialog.prompt({ title, message, defaultValue: this.value });
     if (!typed?.trim()) return;
     this.value = typed.trim();
     this.widget.value = this.value;

@@ -48,10 +48,16 @@ export class Panel {
   /** Shows what is known of the server before or during a run; a missing field empties its place. */
   showHead({ model = "", server = null, note = "", problem = "" }) {
     this.model.textContent = model;
-    this.server.textContent = server ? describeServer(server) : "";
-    this.server.title = server?.url ?? "";
+    this.#showServer(server ?? {});
     this.note.textContent = note;
     this.problem.textContent = problem;
+  }
+
+  /** Shows who answers in a run; what the run does not tell stays. */
+  showRun({ model, server }) {
+    if (model) this.model.textContent = model;
+    if (server) this.#showServer(server);
+    if (model || server) this.note.textContent = this.problem.textContent = "";
   }
 
   /** Puts a control between head and body. */
@@ -77,6 +83,11 @@ export class Panel {
   close() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
+  }
+
+  #showServer(server) {
+    this.server.textContent = describeServer(server);
+    this.server.title = server.url ?? "";
   }
 
   #draw() {

@@ -10,15 +10,14 @@ import { t } from "./strings.js";
 const SHARED_MS = 1000;
 const shared = new Map();
 
-/** Asks which models a server has; `fresh` asks the server and not ComfyUI's memory. */
+/** Asks which models a server has; `fresh` asks even where the answer has just come. */
 export function askModels(server, { fresh = false } = {}) {
-  const route = `/xdev_llm/models?server=${encodeURIComponent(server)}${fresh ? "&fresh=1" : ""}`;
-  return ask(route, fresh);
+  return ask(`/xdev_llm/models?server=${encodeURIComponent(server)}`, fresh);
 }
 
 /** Asks which servers are configured or run on this machine. */
 export function askServers({ fresh = false } = {}) {
-  return ask(`/xdev_llm/servers${fresh ? "?fresh=1" : ""}`, fresh);
+  return ask("/xdev_llm/servers", fresh);
 }
 
 /** Tells the server that this page shows answers by itself. */

@@ -3,12 +3,9 @@
  */
 import { chain, isLinked, widgetNamed } from "./nodes.js";
 
-// The fields a value of this type carries, hence the widgets that mean nothing while it is connected.
+// The fields a value of this type always carries, hence the widgets that mean nothing while it is connected.
 const SAMPLING_TYPE = "XDEV_LLM_SAMPLING";
-const SAMPLING_FIELDS = [
-  "preset", "temperature", "max_tokens", "top_p", "top_k", "min_p", "stop", "presence_penalty", "frequency_penalty",
-  "repeat_penalty",
-];
+const SAMPLING_FIELDS = ["preset", "temperature", "max_tokens", "top_p", "top_k", "min_p"];
 
 /** Makes the choice of a preset fill in its numbers. A loaded workflow keeps its own: loading is no choice. */
 export function followPreset(node, widget, presets) {

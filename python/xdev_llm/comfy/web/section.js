@@ -108,7 +108,9 @@ export class Section {
     const warnings = [...(done.warnings ?? [])];
     if (reason === "length") warnings.unshift(t("cut"));
     else if (reason !== "stop") warnings.unshift(t("finish_reason", { reason }));
-    const remarks = [...warnings.map((text) => ["warning", text]), ...(done.notes ?? []).map((text) => ["note", text])];
+    // Which server was taken instead stands above the answer already.
+    const notes = (done.notes ?? []).filter((text) => !item.detected?.includes(text));
+    const remarks = [...warnings.map((text) => ["warning", text]), ...notes.map((text) => ["note", text])];
     if (this.remarks.childElementCount !== remarks.length || this.remarksOf !== item.done) {
       this.remarksOf = item.done;
       this.remarks.replaceChildren(...remarks.map(([kind, text]) => element("li", `xdev-llm-${kind}`, text)));
