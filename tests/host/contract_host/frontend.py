@@ -112,8 +112,12 @@ def add_static_routes(server, app):
     async def folders(request):
         return web.json_response({})
 
+    async def no_templates(request):
+        return web.json_response([])
+
     app.add_routes([
         web.get("/", index),
+        web.get("/templates/index.json", no_templates),
         web.get("/internal/logs/raw", logs),
         web.patch("/internal/logs/subscribe", folders),
         web.get("/internal/folder_paths", folders),
