@@ -62,7 +62,7 @@ class ProbeSampler(Node):
 class ProbeFail(Node):
     """Fails with this message."""
 
-    INPUTS = {"message": ("STRING", {"default": "no"}), "source": ("*", {})}
+    INPUTS = {"message": ("STRING", {"default": "no"}), "source": ("STRING", {"forceInput": True})}
 
     def run(self, message, source):
         raise RuntimeError(message)
@@ -80,7 +80,7 @@ class ProbeBlock(Node):
 class ProbeSink(Node):
     """Shows how often it ran, and with what."""
 
-    INPUTS = {"source": ("*", {})}
+    INPUTS = {"source": ("STRING", {"forceInput": True})}
     OUTPUT_NODE = True
     RETURN_TYPES = ()
 
@@ -275,7 +275,7 @@ class ProbeWasCancelled(Node):
 class ProbeLeak(Node):
     """Lets a CancelledError out, which no host survives."""
 
-    INPUTS = {"source": ("*", {})}
+    INPUTS = {"source": ("STRING", {"forceInput": True})}
 
     async def run(self, source):
         await asyncio.sleep(0.01)
