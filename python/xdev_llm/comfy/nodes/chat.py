@@ -216,6 +216,8 @@ def check(**values):
     problems = shared.keys_in(given)
     if given.get("validate_input", True):
         request = {name: value for name, value in _request(given).items() if value is not None}
+        if "prompt" in values and values["prompt"] is None:
+            request["prompt"] = "(linked)"
         named = {name for name, _ in problems}
         for field, message in bridge.client().check(**request):
             field = {"messages": "message_history", "server": "server_url"}.get(field, field)
@@ -233,10 +235,9 @@ async def fingerprint(node_id, **values):
     marks = [bridge.times_replaced(node_id)]
     if model in ("", "auto") and values.get("server_url") is not None:
         try:
-            info = await bridge.client().server(
-                values["server_url"] or None, fresh=True, auto_detect_server=values.get("auto_detect_server") is not False
-            )
+            info = await bridge.client().server(values["server_url"] or None, fresh=True)
         except xdev_llm.Error:
+            # Asking decides: it names what is wrong, or takes another server.
             return float("nan")
         marks += [info.url, info.auto]
     return repr(marks)
