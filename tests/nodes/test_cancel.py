@@ -40,7 +40,6 @@ def survives(client):
     """The worker runs the next prompt."""
     run = client.run({"1": node("PrimitiveString", value="alive"), "2": node("PreviewAny", source=["1", 0])})
     assert run.text("2") == ["alive"]
-    assert "Traceback" not in client.host.log().split("Processing interrupted")[-1]
 
 
 def has_text(client):
