@@ -216,6 +216,8 @@ def check(**values):
     problems = shared.keys_in(given)
     if given.get("validate_input", True):
         request = {name: value for name, value in _request(given).items() if value is not None}
+        if "prompt" in values and values["prompt"] is None:
+            request["prompt"] = "(linked)"
         named = {name for name, _ in problems}
         for field, message in bridge.client().check(**request):
             field = {"messages": "message_history", "server": "server_url"}.get(field, field)
@@ -236,6 +238,7 @@ async def fingerprint(node_id, **values):
         try:
             target = await bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
         except xdev_llm.Error:
+            # Asking decides: it names what is wrong, or takes another server.
             return float("nan")
         marks += [target["url"], target["model"]]
     return repr(marks)
