@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use clap_complete::{CompleteEnv, CompletionCandidate};
-use xdev_llm::{Client, Result};
+use xdev_llm::{Client, Presets, Result};
 
 use crate::arguments::Cli;
 use crate::{output, settings};
@@ -72,5 +72,5 @@ fn server_names() -> Result<Vec<String>> {
 
 fn preset_names() -> Result<Vec<String>> {
     let settings = settings::load(&settings::no_overrides())?;
-    Ok(settings::presets(&settings)?.iter().map(|preset| preset.name.clone()).collect())
+    Ok(Presets::from_settings(&settings)?.iter().map(|preset| preset.name.clone()).collect())
 }

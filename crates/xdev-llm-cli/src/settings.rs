@@ -5,9 +5,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use xdev_llm::engine::EngineOptions;
-use xdev_llm::{Environment, Error, ErrorKind, Limits, Overrides, Preset, Presets, Result, Settings};
+use xdev_llm::{Environment, Error, ErrorKind, Limits, Overrides, Result, Settings};
 
 use crate::arguments::{ReasoningArgument, TurnArguments};
 
@@ -41,27 +40,9 @@ pub(crate) fn turn_overrides(arguments: &TurnArguments) -> Overrides {
     }
 }
 
-/// The built-in presets and the user's own.
-pub(crate) fn presets(settings: &Settings) -> Result<Presets> {
-    let own = settings.presets.iter().map(|(name, table)| {
-        let preset = Preset::deserialize(table.value.clone()).map_err(|error| {
-            Error::new(
-                ErrorKind::Config,
-                format!(
-                    "The preset \"{name}\" ({}) is wrong: {}",
-                    table.origin,
-                    error.to_string().trim_end()
-                ),
-            )
-        })?;
-        Ok((name.clone(), preset))
-    });
-    Ok(Presets::new(own.collect::<Result<_>>()?))
-}
-
 /// The clocks of a turn.
 pub(crate) fn limits(settings: &Settings) -> Limits {
-    Limits { timeout: *settings.timeout, deadline: *settings.deadline }
+    Limits::from(settings)
 }
 
 /// The servers of the config: name and URL.

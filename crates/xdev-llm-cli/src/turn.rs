@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use xdev_llm::wire::ServerKind;
 use xdev_llm::{
-    ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Role, Server,
+    ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets, Server,
     ServerInfo, ServerSource, Store, history,
 };
 
@@ -57,7 +57,7 @@ impl<'a> Turns<'a> {
     /// Reads the settings and puts flags, preset and config together.
     pub(crate) fn new(arguments: &'a TurnArguments) -> Result<Turns<'a>, Failure> {
         let settings = settings::load(&settings::turn_overrides(arguments))?;
-        let presets = settings::presets(&settings)?;
+        let presets = Presets::from_settings(&settings)?;
         let preset = presets.get(&settings.preset)?;
         let request = ChatRequest {
             model: Some(settings.model.value.clone()),
@@ -114,11 +114,10 @@ impl<'a> Turns<'a> {
             Some(path) => history::parse(&prompt::read_history(path)?)?,
             None => Vec::new(),
         };
-        let has_system = messages.first().is_some_and(is_system);
         if let Some(system) = &self.system
-            && (!has_system || self.arguments.system.is_some())
+            && (!history::has_system(&messages) || self.arguments.system.is_some())
         {
-            set_system(&mut messages, Some(system));
+            history::set_system(&mut messages, Some(system));
         }
         Ok(messages)
     }
@@ -245,35 +244,7 @@ fn print_json(reply: &ChatReply, messages: &[Message], info: ServerInfo) -> Resu
     })
 }
 
-fn is_system(message: &Message) -> bool {
-    matches!(message.role, Role::System | Role::Developer)
-}
-
-/// Replaces, adds or removes the system message a conversation begins with.
-pub(crate) fn set_system(messages: &mut Vec<Message>, system: Option<&str>) {
-    if messages.first().is_some_and(is_system) {
-        messages.remove(0);
-    }
-    if let Some(system) = system.filter(|system| !system.trim().is_empty()) {
-        messages.insert(0, Message::system(system));
-    }
-}
-
 /// What a person reads when Ctrl-C ended a command.
 pub(crate) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "Interrupted.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_system_message_is_replaced_not_added() {
-        let mut messages = vec![Message::system("old"), Message::user("hi")];
-        set_system(&mut messages, Some("new"));
-        assert_eq!(messages, [Message::system("new"), Message::user("hi")]);
-        set_system(&mut messages, None);
-        assert_eq!(messages, [Message::user("hi")]);
-    }
 }

@@ -8,7 +8,7 @@ mod trim;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use crate::chat::{Message, Part, ToolCall};
+use crate::chat::{Message, Part, Role, ToolCall};
 use crate::error::{Error, Result};
 
 pub use trim::{Trimmed, estimate_tokens, trim};
@@ -73,6 +73,25 @@ pub fn append(text: &str, messages: &[Message]) -> Result<String> {
     appended.push_str(&added[1..added.len() - 1]);
     appended.push_str(&text[end..]);
     Ok(appended)
+}
+
+/// Whether a conversation begins with a system message.
+pub fn has_system(messages: &[Message]) -> bool {
+    messages.first().is_some_and(is_instruction)
+}
+
+/// Replaces, adds or removes the system message a conversation begins with; a blank one counts as none.
+pub fn set_system(messages: &mut Vec<Message>, system: Option<&str>) {
+    if has_system(messages) {
+        messages.remove(0);
+    }
+    if let Some(system) = system.filter(|system| !system.trim().is_empty()) {
+        messages.insert(0, Message::system(system));
+    }
+}
+
+fn is_instruction(message: &Message) -> bool {
+    matches!(message.role, Role::System | Role::Developer)
 }
 
 /// Serialises as OpenAI's chat format: content of one text as a string, none as null, else an array of parts.
@@ -162,8 +181,16 @@ struct Function<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Role;
     use crate::error::ErrorKind;
+
+    #[test]
+    fn the_system_message_is_replaced_not_added() {
+        let mut messages = vec![Message::system("old"), Message::user("hi")];
+        set_system(&mut messages, Some("new"));
+        assert_eq!(messages, [Message::system("new"), Message::user("hi")]);
+        set_system(&mut messages, Some(" "));
+        assert_eq!(messages, [Message::user("hi")]);
+    }
 
     #[test]
     fn every_form_of_content_is_read() {

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::chat::Sampling;
-use crate::error::{Error, Result};
+use crate::config::Settings;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::nearest;
 
 /// `Preset` is a named setting of sampling, with a system prompt where the user wants one.
@@ -127,6 +128,27 @@ impl Presets {
             }
         }
         all
+    }
+
+    /// The built-in presets and those of the settings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a preset with an unknown key or a value of the wrong type.
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        let own = settings.presets.iter().map(|(name, table)| {
+            let preset = Preset::deserialize(table.value.clone()).map_err(|error| {
+                Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "The preset \"{name}\" ({}) is wrong: {}",
+                        table.origin,
+                        error.to_string().trim_end()
+                    ),
+                )
+            })?;
+            Ok((name.clone(), preset))
+        });
+        Ok(Presets::new(own.collect::<Result<_>>()?))
     }
 
     /// The preset of that name.

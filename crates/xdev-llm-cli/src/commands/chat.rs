@@ -16,7 +16,7 @@ use crate::arguments::ChatArguments;
 use crate::output::{self, DIM, Failure, Outcome, STRONG};
 use crate::render::plain;
 use crate::repl::{Assembler, COMMANDS, Input, Line, Lines};
-use crate::turn::{Ended, Turns, set_system};
+use crate::turn::{Ended, Turns};
 
 /// What marks an answer that was stopped, for people and for the model.
 const STOPPED: &str = " […]";
@@ -196,8 +196,8 @@ impl<'a> Talk<'a> {
     fn system(&mut self, text: Option<&str>) {
         if let Some(text) = text {
             let text = (text != "-").then_some(text);
-            set_system(&mut self.messages, text);
-            set_system(&mut self.opening, text);
+            history::set_system(&mut self.messages, text);
+            history::set_system(&mut self.opening, text);
         }
         let system =
             self.messages.first().filter(|message| matches!(message.role, Role::System | Role::Developer));

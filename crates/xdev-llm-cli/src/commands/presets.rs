@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use xdev_llm::{Preset, Sampling};
+use xdev_llm::{Preset, Presets, Sampling};
 
 use crate::arguments::JsonArguments;
 use crate::output::{self, Outcome};
@@ -14,7 +14,7 @@ use crate::settings;
 /// Prints every preset, built-in ones first.
 pub(crate) fn run(arguments: &JsonArguments) -> Outcome {
     let settings = settings::load(&settings::no_overrides())?;
-    let presets = settings::presets(&settings)?;
+    let presets = Presets::from_settings(&settings)?;
     if arguments.json {
         let list: Vec<Value> = presets.iter().map(as_json).collect();
         output::json(&list)?;

@@ -6,6 +6,7 @@
 
 mod chunked;
 mod discover;
+pub mod doctor;
 mod http;
 mod http1;
 mod retry;
@@ -123,6 +124,15 @@ impl Client {
             };
             return self.configured(&url, entry.map(|entry| *entry), source);
         }
+        self.first_server().await
+    }
+
+    /// The first model server found on this machine, whatever the configuration names. Remembered for 300 seconds, or
+    /// until it goes away.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreachable`] when none was found; [`ErrorKind::Config`] for a key that cannot be read.
+    pub async fn first_server(&self) -> Result<Server> {
         let ask = || async {
             let found = self.first_found().await.ok_or_else(nothing_found)?;
             Ok((found, SCAN_TTL))

@@ -384,8 +384,9 @@ impl Server {
         }
     }
 
-    /// Forgets what the server said about itself, and that it was found; for when it went away.
-    pub(super) fn forget(&self) {
+    /// Forgets what the server said about itself, and that it was found: for when it went away, and for who wants
+    /// to hear it anew. A server that was found has to be looked for again.
+    pub fn forget(&self) {
         if self.place.source == ServerSource::Discovered {
             self.inner.chosen.forget(&());
             self.inner.scans.forget(&());

@@ -18,6 +18,7 @@ use super::http::{Body, Request, failed};
 use super::retry::{Adjustment, Retry, retry_after};
 use super::server::Server;
 use crate::chat::{ChatEvent, ChatReply, ChatRequest, Collector, Progress, Sent, Source, ToolChoice};
+use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::history::estimate_tokens;
 use crate::model::is_same_model;
@@ -52,6 +53,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits { timeout: Duration::from_secs(120), deadline: None }
+    }
+}
+
+impl From<&Settings> for Limits {
+    fn from(settings: &Settings) -> Self {
+        Limits { timeout: *settings.timeout, deadline: *settings.deadline }
     }
 }
 

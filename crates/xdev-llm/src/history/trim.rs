@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::is_instruction;
 use crate::chat::{Message, Part, Role};
 
 /// `Trimmed` is a conversation that was fitted to a budget.
@@ -74,10 +75,6 @@ fn owners(messages: &[Message]) -> Vec<Option<usize>> {
         });
     }
     owners
-}
-
-fn is_instruction(message: &Message) -> bool {
-    matches!(message.role, Role::System | Role::Developer)
 }
 
 /// What a picture costs, roughly: models differ from 256 to over 1000.

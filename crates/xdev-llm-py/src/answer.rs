@@ -1,0 +1,189 @@
+//! Drives one chat: picks the server, reads the answer, and calls the listener.
+//!
+//! Not here: the request out of the caller's arguments (`arguments`), the wire (the library).
+
+use std::pin::pin;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyList};
+use tokio::time::sleep;
+use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits, Server};
+
+use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Queue, Value, interrupted};
+use crate::run::Function;
+use crate::values::{ChatEvent, Conversation, Reply, ServerFacts};
+
+/// `Job` is a chat to do.
+pub(crate) struct Job {
+    /// A URL or a configured name.
+    pub(crate) server: Option<String>,
+    /// Whether another server may be taken where that one is not there.
+    pub(crate) auto_detect: bool,
+    pub(crate) request: ChatRequest,
+    pub(crate) limits: Limits,
+    /// The history as it was given, and how many messages it holds, where the request begins with it unchanged.
+    pub(crate) given: Option<(String, usize)>,
+}
+
+/// `Listener` is called with the events that arrived, on a thread of its own for each call.
+pub(crate) struct Listener {
+    /// `None` once the garbage collector took it away.
+    pub(crate) function: Function,
+    pub(crate) interval: Duration,
+}
+
+/// `Stop` is a listener's wish that the run ends, with the exception it raised.
+struct Stop(Option<PyErr>);
+
+/// Does the job; the listener has been called for the last time when the outcome is published.
+pub(crate) async fn drive(
+    operation: Arc<Operation>,
+    client: Client,
+    job: Job,
+    listener: Option<Arc<Listener>>,
+    publisher: Publisher,
+) {
+    let mut answer = pin!(answer(&operation, &client, job));
+    let Some(listener) = listener else {
+        let outcome = answer.await;
+        publisher.publish(with_facts(&operation, outcome, None));
+        return;
+    };
+    let over = tokio::sync::Notify::new();
+    let mut listening = pin!(listener.listen(&operation, &over));
+    let (outcome, stop) = tokio::select! {
+        outcome = &mut answer => {
+            over.notify_one();
+            (outcome, listening.await.err())
+        }
+        stop = &mut listening => {
+            operation.cancel();
+            (answer.await, stop.err())
+        }
+    };
+    let outcome = match stop {
+        // The answer was complete before it was unwanted.
+        Some(stop) => {
+            let outcome = outcome.and_then(|reply| Err(interrupted().with_partial(reply.answer)));
+            with_facts(&operation, outcome, stop.0)
+        }
+        None => with_facts(&operation, outcome, None),
+    };
+    publisher.publish(outcome);
+}
+
+fn with_facts(operation: &Operation, outcome: Result<Reply, Error>, cause: Option<PyErr>) -> Outcome {
+    match outcome {
+        Ok(reply) => Ok(Value::Reply(Arc::new(reply))),
+        Err(error) => {
+            let facts = operation.state().facts.clone();
+            Err(Arc::new(Failure { facts, cause, ..Failure::from(error) }))
+        }
+    }
+}
+
+/// Finds the server and asks it; where it is not there and that is allowed, the first one found on this machine.
+async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Reply, Error> {
+    let server = operation.unless_cancelled(client.server(job.server.as_deref())).await??;
+    let mut result = ask(operation, client, &server, &job).await;
+    if let Err(error) = &result
+        && job.auto_detect
+        && error.kind() == ErrorKind::Unreachable
+        && let Ok(other) = operation.unless_cancelled(client.first_server()).await?
+        && other.url() != server.url()
+    {
+        let facts = facts(client, &other).await;
+        let name = facts.as_ref().map_or("A model server", |facts| facts.name.as_str());
+        let note = format!(
+            "Nothing answers at {}; {name} at {}, found on this machine, was asked instead.",
+            server.url(),
+            other.url()
+        );
+        operation.state().facts = Facts { server: facts, notes: vec![note] };
+        result = ask(operation, client, &other, &job).await;
+    }
+    let answer = result?;
+    let Facts { server, notes } = operation.state().facts.clone();
+    let conversation = Conversation { messages: job.request.messages, given: job.given };
+    Ok(Reply { answer, conversation: Some(conversation), server, notes })
+}
+
+/// Asks one server and passes every event on.
+async fn ask(
+    operation: &Operation,
+    client: &Client,
+    server: &Server,
+    job: &Job,
+) -> Result<xdev_llm::ChatReply, Error> {
+    if job.auto_detect {
+        // A chat tries several times to reach a server; where there may be another one, once is enough.
+        operation.unless_cancelled(server.kind()).await??;
+    }
+    let mut stream = server.chat(job.request.clone(), job.limits)?;
+    loop {
+        let event = match operation.unless_cancelled(stream.next()).await {
+            Ok(Some(event)) => event?,
+            Ok(None) => return stream.finish().await,
+            Err(interrupted) => return Err(interrupted.with_partial(stream.reply().clone())),
+        };
+        if matches!(event, Event::Started { .. }) {
+            // What the server is has been asked before the chat, and is remembered.
+            let facts = facts(client, server).await;
+            operation.state().facts.server = facts;
+        }
+        operation.push(&event);
+    }
+}
+
+async fn facts(client: &Client, server: &Server) -> Option<ServerFacts> {
+    let kind = server.kind().await.ok()?;
+    Some(ServerFacts {
+        url: server.url().to_owned(),
+        name: client.rows().row(&kind).name.clone(),
+        kind: kind.as_str().to_owned(),
+        source: server.source().clone(),
+    })
+}
+
+impl Listener {
+    /// Calls the function after every interval, and once more when it is over.
+    async fn listen(self: &Arc<Self>, operation: &Operation, over: &tokio::sync::Notify) -> Result<(), Stop> {
+        loop {
+            let is_last = tokio::select! {
+                () = over.notified() => true,
+                () = sleep(self.interval) => false,
+            };
+            let batch = operation.state().batch.as_mut().map(Queue::take).unwrap_or_default();
+            self.call(batch).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Calls the function on a thread of its own, so that the runtime never waits for the interpreter.
+    async fn call(self: &Arc<Self>, batch: Vec<Event>) -> Result<(), Stop> {
+        let listener = Arc::clone(self);
+        let called =
+            tokio::task::spawn_blocking(move || Python::try_attach(|py| listener.call_now(py, &batch)));
+        match called.await {
+            Ok(Some(Ok(true))) => Ok(()),
+            Ok(Some(Err(raised))) => Err(Stop(Some(raised))),
+            // It wants no more, the interpreter ends, or the call panicked.
+            Ok(Some(Ok(false)) | None) | Err(_) => Err(Stop(None)),
+        }
+    }
+
+    /// Calls the function; false where the run is to end.
+    fn call_now(&self, py: Python<'_>, batch: &[Event]) -> PyResult<bool> {
+        let function = self.function.lock().unwrap_or_else(PoisonError::into_inner);
+        let function = function.as_ref().map(|function| function.clone_ref(py));
+        let Some(function) = function else { return Ok(false) };
+        let events = batch.iter().map(|event| Py::new(py, ChatEvent::new(py, event)?));
+        let events = PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)?;
+        let wish = function.call1(py, (events,))?;
+        Ok(!wish.bind(py).is(PyBool::new(py, false)))
+    }
+}

@@ -1,0 +1,244 @@
+//! `Call` and `ChatRun`: an operation as Python sees it, to wait for, await, iterate and cancel.
+//!
+//! Waiting lets go of the interpreter and looks for Ctrl-C 20 times a second. Not here: what runs (`operation`, `answer`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::answer::Listener;
+use crate::json;
+use crate::operation::{Lease, Operation, Outcome, Step, Value, raise};
+use crate::values::{ChatEvent, ChatReply, ServerInfo, model_list};
+
+/// How long a wait may go on without a look for signals.
+const SIGNALS: Duration = Duration::from_millis(50);
+
+/// `Ended` becomes the result or the exception of an operation, once there is an interpreter.
+struct Ended(Outcome);
+
+impl<'py> IntoPyObject<'py> for Ended {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.0 {
+            Ok(Value::Reply(reply)) => Ok(Bound::new(py, ChatReply(reply))?.into_any()),
+            Ok(Value::Server(server)) => Ok(Bound::new(py, ServerInfo(server))?.into_any()),
+            Ok(Value::Servers(servers)) => {
+                let servers = servers.iter().map(|server| Py::new(py, ServerInfo(Arc::new(server.clone()))));
+                Ok(PyList::new(py, servers.collect::<PyResult<Vec<_>>>()?)?.into_any())
+            }
+            Ok(Value::Models(models)) => Ok(model_list(py, &models)?.into_any()),
+            Err(failure) => Err(raise(py, &failure)),
+        }
+    }
+}
+
+/// `Next` becomes the next event of an iteration, its end or its exception.
+struct Next(Step);
+
+impl<'py> IntoPyObject<'py> for Next {
+    type Target = ChatEvent;
+    type Output = Bound<'py, ChatEvent>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, ChatEvent>> {
+        match self.0 {
+            Step::Event(event) => Bound::new(py, ChatEvent::new(py, &event)?),
+            Step::Over(Ok(_)) => Err(PyStopAsyncIteration::new_err(())),
+            Step::Over(Err(failure)) => Err(raise(py, &failure)),
+        }
+    }
+}
+
+/// Waits on this thread, which may be the one that gets the signals.
+pub(crate) fn wait<'py>(py: Python<'py>, operation: &Arc<Operation>) -> PyResult<Bound<'py, PyAny>> {
+    loop {
+        py.detach(|| operation.wait_for_end(SIGNALS));
+        if let Some(outcome) = operation.outcome() {
+            return Ended(outcome).into_pyobject(py);
+        }
+        check_signals(py, operation)?;
+    }
+}
+
+/// Raises what a signal's handler raises; whoever pressed Ctrl-C wants the server to stop as well.
+fn check_signals(py: Python<'_>, operation: &Operation) -> PyResult<()> {
+    py.check_signals().inspect_err(|_| operation.cancel())
+}
+
+/// An iterator of `await`, which cancels the operation when the task that awaits is cancelled.
+fn awaiting<'py>(py: Python<'py>, lease: &Arc<Lease>) -> PyResult<Bound<'py, PyAny>> {
+    let guard = Abandoned(Some(Arc::clone(lease)));
+    let future = pyo3_async_runtimes::tokio::future_into_py(py, async move {
+        let outcome = guard.operation().until(Operation::outcome).await;
+        guard.keep();
+        Ok(Ended(outcome))
+    })?;
+    future.call_method0("__await__")
+}
+
+/// `Abandoned` cancels an operation where nobody awaits it any more.
+struct Abandoned(Option<Arc<Lease>>);
+
+impl Abandoned {
+    fn operation(&self) -> &Operation {
+        &self.0.as_ref().expect("the lease is there until the drop").0
+    }
+
+    /// Lets the operation be: the await came to its end.
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if let Some(lease) = &self.0 {
+            lease.0.cancel();
+        }
+    }
+}
+
+/// A question to a server, while it is asked.
+///
+/// Dropping it cancels it; so does cancelling the task that awaits it.
+#[pyclass(frozen, module = "xdev_llm")]
+pub(crate) struct Call(pub(crate) Arc<Lease>);
+
+impl Call {
+    pub(crate) fn new(operation: Arc<Operation>) -> Call {
+        Call(Arc::new(Lease(operation)))
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Waits for the result. Other threads go on, and Ctrl-C ends it.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        wait(py, &self.0.0)
+    }
+
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        awaiting(py, &self.0)
+    }
+
+    /// Ends it with Interrupted, unless it has ended already.
+    fn cancel(&self) {
+        self.0.0.cancel();
+    }
+
+    /// Whether it has ended.
+    #[getter]
+    fn done(&self) -> bool {
+        self.0.0.is_done()
+    }
+}
+
+/// A chat while it runs: wait for it, await it, iterate over its events, or cancel it.
+///
+/// Dropping it cancels it, and the server stops; so does cancelling the task that awaits it. The result may be asked
+/// for several times; each event is iterated over once.
+#[pyclass(frozen, module = "xdev_llm")]
+pub(crate) struct ChatRun {
+    pub(crate) lease: Arc<Lease>,
+    /// The listener of `on_events`, shared with the run, so that the garbage collector sees the whole circle.
+    pub(crate) listener: Option<Arc<Listener>>,
+}
+
+#[pymethods]
+impl ChatRun {
+    /// Waits for the whole answer. Other threads go on, and Ctrl-C cancels it.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, ChatReply>> {
+        Ok(wait(py, &self.lease.0)?.cast_into()?)
+    }
+
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        awaiting(py, &self.lease)
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, ChatEvent>> {
+        let operation = &self.lease.0;
+        loop {
+            match operation.step() {
+                Some(Step::Over(Ok(_))) => return Err(PyStopIteration::new_err(())),
+                Some(step) => return Next(step).into_pyobject(py),
+                None => py.detach(|| operation.wait(SIGNALS)),
+            }
+            check_signals(py, operation)?;
+        }
+    }
+
+    fn __aiter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __anext__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let guard = Abandoned(Some(Arc::clone(&self.lease)));
+        pyo3_async_runtimes::tokio::future_into_py(py, async move {
+            let step = guard.operation().until(Operation::step).await;
+            guard.keep();
+            Ok(Next(step))
+        })
+    }
+
+    /// Ends it with Interrupted, unless it has ended already; the error has what had arrived as `partial`.
+    fn cancel(&self) {
+        self.lease.0.cancel();
+    }
+
+    /// Whether it has ended.
+    #[getter]
+    fn done(&self) -> bool {
+        self.lease.0.is_done()
+    }
+
+    /// The text of the answer so far.
+    #[getter]
+    fn text(&self) -> String {
+        self.lease.0.state().text.clone()
+    }
+
+    /// The server that is asked, as soon as it is known: url, kind, name and source.
+    #[getter]
+    fn server<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let server = self.lease.0.state().facts.server.clone();
+        server.map(|server| json::dict_of(py, &server.to_json())).transpose()
+    }
+
+    /// What a person should know about the choice of the server, so far.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.lease.0.state().facts.notes.clone()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        // A listener that is being called is in use, and its circle is no garbage.
+        match listener.function.try_lock() {
+            Ok(function) => function.as_ref().map_or(Ok(()), |function| visit.call(function)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.lease.0.cancel();
+        if let Some(listener) = &self.listener {
+            let function = listener.function.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(function);
+        }
+    }
+}
+
+/// A function that Python gave and that can be taken away again.
+pub(crate) type Function = Mutex<Option<Py<PyAny>>>;
