@@ -93,7 +93,7 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
         && job.auto_detect
         && let Some(other) = operation.unless_cancelled(stand_in(client, &server, error)).await?
     {
-        let facts = facts(client, &other, operation.unless_cancelled(other.kind()).await??);
+        let facts = facts(client, &other, &operation.unless_cancelled(other.kind()).await??);
         let name = &facts.name;
         let note = format!(
             "Nothing answers at {}; {name} at {}, found on this machine, was asked instead.",
@@ -136,17 +136,17 @@ async fn ask(
             Err(interrupted) => return Err(interrupted.with_partial(stream.reply().clone())),
         };
         if matches!(event, Event::Started { .. }) {
-            let facts = facts(client, server, ServerKind::new(stream.reply().sent.server_kind.clone()));
+            let facts = facts(client, server, &ServerKind::new(stream.reply().sent.server_kind.clone()));
             operation.state().facts.server = Some(facts);
         }
         operation.push(&event);
     }
 }
 
-fn facts(client: &Client, server: &Server, kind: ServerKind) -> ServerFacts {
+fn facts(client: &Client, server: &Server, kind: &ServerKind) -> ServerFacts {
     ServerFacts {
         url: server.url().to_owned(),
-        name: client.rows().row(&kind).name.clone(),
+        name: client.rows().row(kind).name.clone(),
         kind: kind.as_str().to_owned(),
         source: server.source().clone(),
     }
