@@ -41,6 +41,7 @@ pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic}
 #[cfg(feature = "client")]
 pub use client::{
     ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Scan, Server, ServerInfo, ServerSource,
+    doctor,
 };
 
 /// The README's example compiles.

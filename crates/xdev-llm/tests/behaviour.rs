@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 #![cfg(feature = "client")]
 
+#[path = "behaviour/doctor.rs"]
+mod doctor;
 #[path = "behaviour/faults.rs"]
 mod faults;
 #[path = "behaviour/host.rs"]

@@ -6,6 +6,7 @@
 
 mod chunked;
 mod discover;
+pub mod doctor;
 mod http;
 mod http1;
 mod retry;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     transport: Transport,
     identities: Ttl<String, Arc<Identity>>,
     models: Ttl<String, Arc<[ModelInfo]>>,
+    infos: Ttl<String, ServerInfo>,
     scans: Ttl<(), Vec<Found>>,
     chosen: Ttl<(), Found>,
     permits: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -83,6 +85,7 @@ impl Client {
             settings,
             identities: Ttl::default(),
             models: Ttl::default(),
+            infos: Ttl::default(),
             scans: Ttl::default(),
             chosen: Ttl::default(),
             permits: Mutex::default(),

@@ -1,0 +1,96 @@
+"""The prompts that wait, the one that runs, and the history; and the thread that works through them."""
+
+import copy
+import heapq
+import threading
+
+
+class PromptQueue:
+    """Prompts as (number, prompt id, prompt, extra data, outputs); the lowest number runs first."""
+
+    def __init__(self, server):
+        self.server = server
+        self.condition = threading.Condition(threading.RLock())
+        self.waiting = []
+        self.running = {}
+        self.history = {}
+        self.flags = {}
+
+    def put(self, item):
+        """Adds a prompt."""
+        with self.condition:
+            heapq.heappush(self.waiting, item)
+            self.server.queue_updated()
+            self.condition.notify()
+
+    def get(self, timeout):
+        """Takes a prompt to run; None when none came, or a flag was set."""
+        with self.condition:
+            if not self.waiting:
+                self.condition.wait(timeout)
+            if not self.waiting:
+                return None
+            item = heapq.heappop(self.waiting)
+            self.running[item[1]] = copy.deepcopy(item)
+            self.server.queue_updated()
+            return item
+
+    def task_done(self, prompt_id, result, status):
+        """Moves a prompt into the history."""
+        with self.condition:
+            self.history[prompt_id] = {"prompt": self.running.pop(prompt_id), "outputs": {}, "status": status, **result}
+            self.server.queue_updated()
+
+    def get_tasks_remaining(self):
+        """How many wait or run."""
+        with self.condition:
+            return len(self.waiting) + len(self.running)
+
+    def get_current_queue(self):
+        """(running, waiting)."""
+        with self.condition:
+            return list(self.running.values()), sorted(self.waiting)
+
+    def delete(self, ids):
+        """Removes waiting prompts; all of them for None."""
+        with self.condition:
+            self.waiting = [] if ids is None else [item for item in self.waiting if item[1] not in ids]
+            heapq.heapify(self.waiting)
+            self.server.queue_updated()
+
+    def delete_history(self, ids):
+        """Forgets finished prompts; all of them for None."""
+        with self.condition:
+            self.history = {} if ids is None else {id: entry for id, entry in self.history.items() if id not in ids}
+
+    def set_flag(self, name, value):
+        """Asks the worker for something between prompts."""
+        with self.condition:
+            self.flags[name] = value
+            self.condition.notify()
+
+    def take_flags(self):
+        """What was asked for."""
+        with self.condition:
+            flags, self.flags = self.flags, {}
+            return flags
+
+
+def prompt_worker(queue, server, executor):
+    """Runs prompts for ever; an exception that is not an Exception ends it, and with it all work."""
+    while True:
+        item = queue.get(timeout=1000.0)
+        if item is not None:
+            _, prompt_id, prompt, extra_data, outputs = item
+            server.last_prompt_id = prompt_id
+            executor.run(prompt_id, prompt, extra_data, outputs)
+            status = {
+                "status_str": "success" if executor.success else "error",
+                "completed": executor.success,
+                "messages": executor.messages,
+            }
+            queue.task_done(prompt_id, executor.result, copy.deepcopy(status))
+            if server.client_id is not None:
+                server.send_sync("executing", {"node": None, "prompt_id": prompt_id}, server.client_id)
+        if queue.take_flags().get("free_memory"):
+            executor.reset()

@@ -1,0 +1,288 @@
+"""Nodes of the V1 API that show what a host does with them. They load on every ComfyUI.
+
+One node for each contract, named Probe...; the same prompts run on the contract host and on a real ComfyUI.
+"""
+
+import asyncio
+import math
+import threading
+import time
+
+import comfy.model_management
+import comfy.utils
+from comfy_execution.graph import ExecutionBlocker
+
+RUNS = {}
+
+
+def count(name):
+    """How often a name was counted."""
+    RUNS[name] = RUNS.get(name, 0) + 1
+    return RUNS[name]
+
+
+class Node:
+    """What most probes share."""
+
+    CATEGORY = "probe"
+    FUNCTION = "run"
+    RETURN_TYPES = ("STRING",)
+    OUTPUT_NODE = False
+    INPUTS = {}
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": dict(cls.INPUTS)}
+
+
+class ProbeList(Node):
+    """Makes a list of texts, which is mapped over the nodes behind."""
+
+    INPUTS = {"count": ("INT", {"default": 4, "min": 0, "max": 100}), "text": ("STRING", {"default": "item"})}
+    OUTPUT_IS_LIST = (True,)
+
+    def run(self, count, text):
+        return ([f"{text} {index}" for index in range(count)],)
+
+
+class ProbeSampler(Node):
+    """Works for seconds without awaiting anything, as a sampler does; its steps end it on an interrupt."""
+
+    INPUTS = {"seconds": ("FLOAT", {"default": 1.0}), "step": ("FLOAT", {"default": 0.02}), "seed": ("INT", {"default": 0})}
+
+    def run(self, seconds, step, seed):
+        steps = max(1, int(seconds / step))
+        bar = comfy.utils.ProgressBar(steps)
+        for _ in range(steps):
+            time.sleep(step)
+            bar.update(1)
+        return (f"sampled {seed}",)
+
+
+class ProbeFail(Node):
+    """Fails with this message."""
+
+    INPUTS = {"message": ("STRING", {"default": "no"}), "source": ("STRING", {"forceInput": True})}
+
+    def run(self, message, source):
+        raise RuntimeError(message)
+
+
+class ProbeBlock(Node):
+    """Blocks what comes behind it, with a message or silently."""
+
+    INPUTS = {"message": ("STRING", {"default": ""})}
+
+    def run(self, message):
+        return (ExecutionBlocker(message or None),)
+
+
+class ProbeSink(Node):
+    """Shows how often it ran, and with what."""
+
+    INPUTS = {"source": ("STRING", {"forceInput": True})}
+    OUTPUT_NODE = True
+    RETURN_TYPES = ()
+
+    def run(self, source):
+        return {"ui": {"text": [str(source)]}}
+
+
+class ProbeChanged(Node):
+    """Counts its runs under different fingerprints."""
+
+    INPUTS = {"kind": (["constant", "new nan", "math.nan", "time", "raises"], {}), "name": ("STRING", {"default": "a"})}
+
+    @classmethod
+    def IS_CHANGED(cls, kind, name):
+        if kind == "raises":
+            raise ValueError("no fingerprint")
+        return {"constant": 1, "new nan": float("nan"), "math.nan": math.nan, "time": time.time()}[kind]
+
+    def run(self, kind, name):
+        return (f"{kind}: {count(kind + name)}",)
+
+
+class ProbePlain(Node):
+    """Counts its runs, without a fingerprint."""
+
+    INPUTS = {"name": ("STRING", {"default": "a"})}
+
+    def run(self, name):
+        return (f"run {count('plain' + name)}",)
+
+
+class ProbeSeesLinks(Node):
+    """Shows what its fingerprint was given for a linked input."""
+
+    INPUTS = {"source": ("STRING", {})}
+    seen = "nothing"
+
+    @classmethod
+    def IS_CHANGED(cls, source):
+        ProbeSeesLinks.seen = repr(source)
+        return float("nan")
+
+    def run(self, source):
+        return (ProbeSeesLinks.seen,)
+
+
+class ProbeHidden(Node):
+    """Shows the hidden id; two nodes alike are two."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"name": ("STRING", {})}, "hidden": {"unique_id": "UNIQUE_ID"}}
+
+    def run(self, name, unique_id):
+        return (f"node {unique_id}, run {count('hidden' + name)}",)
+
+
+class ProbeInputs(Node):
+    """Has one input of each kind, and no checks of its own."""
+
+    OUTPUT_NODE = True
+    INPUTS = {
+        "integer": ("INT", {"default": 3, "min": 1, "max": 5}),
+        "number": ("FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.1}),
+        "choice": (["one", "two"], {"default": "one"}),
+        "flag": ("BOOLEAN", {"default": True}),
+        "text": ("STRING", {"multiline": True}),
+    }
+    DESCRIPTION = "Inputs of each kind."
+
+    def run(self, **inputs):
+        return {"ui": {"text": [repr(sorted(inputs.items()))]}, "result": ("done",)}
+
+
+class ProbeChecks(ProbeInputs):
+    """Checks some inputs itself, which takes the host's checks away from these."""
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, integer, choice):
+        if integer == 13:
+            raise ValueError("unlucky")
+        if integer == 12:
+            return False
+        return True if integer is None or integer < 10 else f"{integer} with {choice} is too many"
+
+
+class ProbeChecksAll(ProbeInputs):
+    """Takes all checks on itself."""
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, **inputs):
+        return "all of it" if inputs["text"] == "bad" else True
+
+
+class ProbeThread(Node):
+    """Shows in which thread and loop it runs."""
+
+    def run(self):
+        try:
+            loop = asyncio.get_running_loop() is not None
+        except RuntimeError:
+            loop = False
+        return (f"main thread: {threading.current_thread() is threading.main_thread()}, loop: {loop}",)
+
+
+class ProbeText(Node):
+    """Shows text on itself while it runs."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"text": ("STRING", {})}, "hidden": {"unique_id": "UNIQUE_ID"}}
+
+    def run(self, text, unique_id):
+        from server import PromptServer
+
+        server = PromptServer.instance
+        server.send_progress_text(text, unique_id, sid=server.client_id)
+        server.send_sync("probe", {"text": text}, server.client_id)
+        return (text,)
+
+
+class ProbeAsync(Node):
+    """Sleeps without blocking, and looks for an interrupt in one of two ways."""
+
+    INPUTS = {
+        "text": ("STRING", {"default": ""}),
+        "seconds": ("FLOAT", {"default": 0.2}),
+        "ask": (["never", "clearing", "non-clearing"], {}),
+    }
+
+    async def run(self, text, seconds, ask):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            await asyncio.sleep(0.01)
+            if ask == "clearing":
+                comfy.model_management.throw_exception_if_processing_interrupted()
+            if ask == "non-clearing" and comfy.model_management.processing_interrupted():
+                raise comfy.model_management.InterruptProcessingException()
+        return (f"{text} slept",)
+
+
+class ProbeContext(Node):
+    """Shows which node and item it is told to be."""
+
+    INPUTS = {"text": ("STRING", {})}
+
+    async def run(self, text):
+        from comfy_execution.utils import get_executing_context
+
+        await asyncio.sleep(0.01)
+        context = get_executing_context()
+        return (f"node {context.node_id}, item {context.list_index}",)
+
+
+class ProbeAsyncFail(Node):
+    """Fails after a time, as one of several async nodes."""
+
+    INPUTS = {"seconds": ("FLOAT", {"default": 0.1}), "message": ("STRING", {"default": "no"})}
+
+    async def run(self, seconds, message):
+        await asyncio.sleep(seconds)
+        raise RuntimeError(message)
+
+
+class ProbeCancelled(Node):
+    """Sleeps, and remembers whether it was cancelled."""
+
+    INPUTS = {"seconds": ("FLOAT", {"default": 5.0}), "name": ("STRING", {})}
+
+    async def run(self, seconds, name):
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            count("cancelled" + name)
+            raise
+        return ("not cancelled",)
+
+
+class ProbeWasCancelled(Node):
+    """How often a ProbeCancelled was cancelled."""
+
+    INPUTS = {"name": ("STRING", {})}
+
+    @classmethod
+    def IS_CHANGED(cls, name):
+        return float("nan")
+
+    def run(self, name):
+        return (str(RUNS.get("cancelled" + name, 0)),)
+
+
+class ProbeLeak(Node):
+    """Lets a CancelledError out, which no host survives."""
+
+    INPUTS = {"source": ("STRING", {"forceInput": True})}
+
+    async def run(self, source):
+        await asyncio.sleep(0.01)
+        raise asyncio.CancelledError()
+
+
+NODE_CLASS_MAPPINGS = {
+    name: value for name, value in list(globals().items()) if name.startswith("Probe") and isinstance(value, type)
+}
+NODE_DISPLAY_NAME_MAPPINGS = {"ProbeList": "Probe: list"}
