@@ -55,11 +55,13 @@ class World:
         self.sandbox = Sandbox(folder)
         self.folder = folder
         self.found_port = free_port()
+        self.engine_port = free_port()
         self.keyed = ModelServer(self.sandbox, "--api-key", KEY)
         self.sandbox.environment["NODES_TEST_KEY"] = KEY
         self.sandbox.config(
             f"discovery_ports = [{self.found_port}]\n"
             f'[servers.keyed]\nurl = "{self.keyed.url}"\napi_key_env = "NODES_TEST_KEY"\n'
+            f'[servers.engine]\nurl = "http://127.0.0.1:{self.engine_port}"\napi_key_env = "NODES_TEST_KEY"\n'
             '[presets.mine]\ntemperature = 0.35\ntop_k = 7\nsystem = "You are mine."\n'
         )
         self.hosts = {}
