@@ -56,7 +56,7 @@ def test_a_server_for_a_chat(client, server):
 
 
 def test_models(client, serve):
-    server = serve("--personality", "llama.cpp", "--model", "qwen-7b", "--model", "llama-8b", "--model", "qwen-1b")
+    server = serve("--personality", "lmstudio", "--model", "qwen-7b", "--model", "llama-8b", "--model", "qwen-1b")
     models, details, auto, count = run(client, "XDEV_LLMModels", 4, server_url=server.url, filter="QWEN")
     assert models.splitlines() == ["qwen-7b", "qwen-1b"] and count == "2"
     assert [entry["id"] for entry in json.loads(details)] == ["qwen-7b", "qwen-1b"]
@@ -128,7 +128,7 @@ def test_route_of_models(client, serve):
 
 
 @pytest.mark.parametrize("server,code", [
-    ("http://127.0.0.1:1", "unreachable"), ("http://example.com", "config"), ("studio", "invalid_input"),
+    ("http://127.0.0.1:1", "unreachable"), ("http://8.8.8.8", "config"), ("studio", "invalid_input"),
 ])
 def test_route_of_models_says_what_is_wrong(client, server, code):
     with pytest.raises(Refused) as caught:

@@ -32,9 +32,8 @@ def everything(client):
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_key_in_a_widget_is_refused(client, server, field, validate):
     key = KEYS["OpenAI"]
-    value = f'[{{"role": "user", "content": "my key is {key}"}}]' if field == "message_history" else f"use {key} please"
     with pytest.raises(Refused) as caught:
-        client.queue(chat(server, **{field: value, "validate_input": validate}))
+        client.queue(chat(server, **{field: key, "validate_input": validate}))
     said = json.dumps(caught.value.answer)
     assert field in said and "key" in said and key not in said
     assert key not in everything(client)
@@ -44,8 +43,13 @@ def test_a_key_in_a_widget_is_refused(client, server, field, validate):
 @pytest.mark.parametrize("name", KEYS)
 def test_keys_of_many_kinds(client, server, name):
     with pytest.raises(Refused):
-        client.queue(chat(server, system_prompt=f"Authorization: Bearer {KEYS[name]}"))
+        client.queue(chat(server, system_prompt=KEYS[name]))
     assert KEYS[name] not in everything(client)
+
+
+def test_a_header_is_a_key_too(client, server):
+    with pytest.raises(Refused):
+        client.queue(chat(server, system_prompt=f"Bearer {KEYS['OpenAI']}"))
 
 
 def test_a_password_in_a_url_is_refused(client, server):
@@ -56,8 +60,8 @@ def test_a_password_in_a_url_is_refused(client, server):
 
 
 @pytest.mark.parametrize("text", [
-    "A sketch of a task-based risk model.", "hf_ is a prefix", "What is an sk- key?", "0123456789abcdef" * 4,
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4",
+    "A sketch of a task-based risk model.", "hf_ is a prefix", "What is an sk- key?", "sk-", "task-oriented-design",
+    "What is the SHA-256 " + "0123456789abcdef" * 4, "https://example.com/a/b?c=d", "1girl, masterpiece, 8k",
 ])
 def test_ordinary_text_is_not_taken_for_a_key(client, server, text):
     assert client.run(chat(server, prompt=text)).text(RESPONSE)
