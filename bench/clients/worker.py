@@ -111,6 +111,39 @@ class Httpx:
         return None
 
 
+class Aiohttp:
+    def __init__(self):
+        import aiohttp
+
+        self.session = aiohttp.ClientSession
+        self.loop = asyncio.new_event_loop()
+
+    def make(self):
+        async def make():
+            return self.session()
+
+        return self.loop.run_until_complete(make())
+
+    def stream(self, session, url):
+        return self.loop.run_until_complete(self.read(session, url))
+
+    async def read(self, session, url):
+        async with session.post(f"{url}/v1/chat/completions", json=body(True)) as answer:
+            return list(pieces([line.decode().rstrip("\r\n") async for line in answer.content]))
+
+
+class XdevLlm:
+    """Ours, from Python: the whole text in one piece."""
+
+    def __init__(self):
+        import xdev_llm
+
+        self.make = xdev_llm.Client
+
+    def stream(self, client, url):
+        yield client.chat(PROMPT, server=url, model=MODEL).wait().text
+
+
 class OpenAi:
     def __init__(self):
         import openai
@@ -130,16 +163,26 @@ class OpenAi:
                 yield piece.choices[0].delta.content
 
 
-def append(path):
+def append(name, path):
+    message = {"role": "user", "content": PROMPT}
     with open(path, encoding="utf-8") as file:
         text = file.read()
     is_ascii = text.isascii()
 
+    def add():
+        messages = json.loads(text)
+        messages.append(message)
+        json.dumps(messages, ensure_ascii=is_ascii)
+
+    if name == "xdev-llm":
+        from xdev_llm import append_history
+
+        def add():
+            append_history(text, [message])
+
     def go():
         begin = time.perf_counter()
-        messages = json.loads(text)
-        messages.append({"role": "user", "content": PROMPT})
-        json.dumps(messages, ensure_ascii=is_ascii)
+        add()
         return time.perf_counter() - begin, None
 
     return go
@@ -178,9 +221,10 @@ def chat(client, job, url):
 def main():
     name, job, target, *more = sys.argv[1:]
     if job == "append":
-        go = append(target)
+        go = append(name, target)
     else:
-        client = {"requests": Requests, "httpx": Httpx, "openai": OpenAi}[name]()
+        clients = {"requests": Requests, "httpx": Httpx, "openai": OpenAi, "aiohttp": Aiohttp, "xdev-llm": XdevLlm}
+        client = clients[name]()
         if job in ("find", "find-none"):
             go = find(client, target if job == "find" else None, [int(port) for port in more])
         else:

@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyList};
 use tokio::time::sleep;
 use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits, Server};
 
-use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Value, interrupted};
+use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Queue, Value, interrupted};
 use crate::run::Function;
 use crate::values::{ChatEvent, Conversation, Reply, ServerFacts};
 
@@ -66,7 +66,7 @@ pub(crate) async fn drive(
     let outcome = match stop {
         // The answer was complete before it was unwanted.
         Some(stop) => {
-            let outcome = outcome.and_then(|reply| Err(interrupted().with_partial(reply.reply)));
+            let outcome = outcome.and_then(|reply| Err(interrupted().with_partial(reply.answer)));
             with_facts(&operation, outcome, stop.0)
         }
         None => with_facts(&operation, outcome, None),
@@ -79,7 +79,7 @@ fn with_facts(operation: &Operation, outcome: Result<Reply, Error>, cause: Optio
         Ok(reply) => Ok(Value::Reply(Arc::new(reply))),
         Err(error) => {
             let facts = operation.state().facts.clone();
-            Err(Failure { facts, cause: cause.map(Arc::new), ..Failure::from(error) })
+            Err(Arc::new(Failure { facts, cause, ..Failure::from(error) }))
         }
     }
 }
@@ -90,9 +90,7 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
     let mut result = ask(operation, client, &server, &job).await;
     if let Err(error) = &result
         && job.auto_detect
-        && error.kind() == ErrorKind::Unreachable
-        && let Ok(other) = operation.unless_cancelled(client.first_server()).await?
-        && other.url() != server.url()
+        && let Some(other) = operation.unless_cancelled(stand_in(client, &server, error)).await?
     {
         let facts = facts(client, &other).await;
         let name = facts.as_ref().map_or("A model server", |facts| facts.name.as_str());
@@ -104,10 +102,18 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
         operation.state().facts = Facts { server: facts, notes: vec![note] };
         result = ask(operation, client, &other, &job).await;
     }
-    let reply = result?;
+    let answer = result?;
     let Facts { server, notes } = operation.state().facts.clone();
     let conversation = Conversation { messages: job.request.messages, given: job.given };
-    Ok(Reply { reply, conversation: Some(conversation), server, notes })
+    Ok(Reply { answer, conversation: Some(conversation), server, notes })
+}
+
+/// The first server found on this machine, where nothing at all answers at `server`.
+pub(crate) async fn stand_in(client: &Client, server: &Server, error: &Error) -> Option<Server> {
+    if error.kind() != ErrorKind::Unreachable {
+        return None;
+    }
+    client.first_server().await.ok().filter(|other| other.url() != server.url())
 }
 
 /// Asks one server and passes every event on.
@@ -155,7 +161,7 @@ impl Listener {
                 () = over.notified() => true,
                 () = sleep(self.interval) => false,
             };
-            let batch = operation.state().batch.as_mut().map(|batch| batch.take()).unwrap_or_default();
+            let batch = operation.state().batch.as_mut().map(Queue::take).unwrap_or_default();
             self.call(batch).await?;
             if is_last {
                 return Ok(());

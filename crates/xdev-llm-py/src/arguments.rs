@@ -64,21 +64,24 @@ impl Arguments {
             ("messages", self.history().map(drop)),
             ("server", self.check_server(settings)),
             ("preset", self.find_preset(settings).map(drop)),
-            ("temperature", real(Sampling { temperature: self.temperature, ..Sampling::default() })),
-            ("top_p", real(Sampling { top_p: self.top_p, ..Sampling::default() })),
+            ("temperature", real(&Sampling { temperature: self.temperature, ..Sampling::default() })),
+            ("top_p", real(&Sampling { top_p: self.top_p, ..Sampling::default() })),
             ("top_k", whole("top_k", self.top_k, 0, u32::MAX.into())),
-            ("min_p", real(Sampling { min_p: self.min_p, ..Sampling::default() })),
+            ("min_p", real(&Sampling { min_p: self.min_p, ..Sampling::default() })),
             ("max_tokens", whole("max_tokens", self.max_tokens, 1, limit)),
             ("seed", self.check_seed()),
             (
                 "presence_penalty",
-                real(Sampling { presence_penalty: self.presence_penalty, ..Sampling::default() }),
+                real(&Sampling { presence_penalty: self.presence_penalty, ..Sampling::default() }),
             ),
             (
                 "frequency_penalty",
-                real(Sampling { frequency_penalty: self.frequency_penalty, ..Sampling::default() }),
+                real(&Sampling { frequency_penalty: self.frequency_penalty, ..Sampling::default() }),
             ),
-            ("repeat_penalty", real(Sampling { repeat_penalty: self.repeat_penalty, ..Sampling::default() })),
+            (
+                "repeat_penalty",
+                real(&Sampling { repeat_penalty: self.repeat_penalty, ..Sampling::default() }),
+            ),
             ("reasoning", self.level().map(drop)),
             ("response_format", self.format().map(drop)),
             ("keep_alive", whole("keep_alive", self.keep_alive, -1, u32::MAX.into())),
@@ -265,7 +268,7 @@ fn given(text: Option<&String>) -> Option<&String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-fn real(sampling: Sampling) -> Result<(), Error> {
+fn real(sampling: &Sampling) -> Result<(), Error> {
     sampling.validate(u32::MAX)
 }
 

@@ -16,7 +16,7 @@ use crate::values::{ChatReply, Reply};
 pub(crate) fn raise(py: Python<'_>, error: &Error, facts: &Facts) -> PyErr {
     let partial = error.partial().map(|reply| {
         let (server, notes) = (facts.server.clone(), facts.notes.clone());
-        ChatReply(Arc::new(Reply { reply: reply.clone(), conversation: None, server, notes }))
+        ChatReply(Arc::new(Reply { answer: reply.clone(), conversation: None, server, notes }))
     });
     let build = || -> PyResult<PyErr> {
         let details = PyDict::new(py);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pyo3::PyErr;
 use tokio::sync::Notify;
+use xdev_llm::doctor::Report;
 use xdev_llm::{ChatEvent, Error, ErrorKind, ModelInfo};
 
 use crate::values::{Reply, ServerFacts, ServerState};
@@ -23,29 +24,32 @@ pub(crate) enum Value {
     Server(Arc<ServerState>),
     /// Of a look for servers.
     Servers(Arc<Vec<ServerState>>),
+    /// Of the question whom a chat would ask.
+    Target { url: String, model: String },
+    /// Of the doctor's walk.
+    Report(Arc<Report>),
     /// Of the question for models.
     Models(Arc<Vec<ModelInfo>>),
 }
 
 /// `Failure` is how an operation failed.
-#[derive(Clone)]
 pub(crate) struct Failure {
     /// The error; `None` after a panic, which is a fault of this library.
-    pub(crate) error: Option<Arc<Error>>,
+    pub(crate) error: Option<Error>,
     /// What was known of the server by then.
     pub(crate) facts: Facts,
     /// The exception that stopped it.
-    pub(crate) cause: Option<Arc<PyErr>>,
+    pub(crate) cause: Option<PyErr>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Failure { error: Some(Arc::new(error)), facts: Facts::default(), cause: None }
+        Failure { error: Some(error), facts: Facts::default(), cause: None }
     }
 }
 
 /// `Outcome` is how an operation ended.
-pub(crate) type Outcome = Result<Value, Failure>;
+pub(crate) type Outcome = Result<Value, Arc<Failure>>;
 
 /// `Facts` are what is known of a chat's server while it runs.
 #[derive(Clone, Default)]
@@ -241,7 +245,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.end(Err(Failure { error: None, facts: Facts::default(), cause: None }));
+        self.end(Err(Arc::new(Failure { error: None, facts: Facts::default(), cause: None })));
     }
 }
 
@@ -267,7 +271,7 @@ pub(crate) fn start(
     let watched = Arc::clone(&operation);
     runtime.spawn(async move {
         let outcome = watched.unless_cancelled(work).await.and_then(|outcome| outcome);
-        publisher.publish(outcome.map_err(Failure::from));
+        publisher.publish(outcome.map_err(|error| Arc::new(error.into())));
     });
     Ok(operation)
 }

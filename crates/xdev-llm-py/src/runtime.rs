@@ -65,7 +65,9 @@ fn farewell(py: Python<'_>) {
     py.detach(|| {
         let operations = std::mem::take(&mut *OPERATIONS.lock().unwrap_or_else(PoisonError::into_inner));
         let operations: Vec<_> = operations.iter().filter_map(Weak::upgrade).collect();
-        operations.iter().for_each(|operation| operation.cancel());
+        for operation in &operations {
+            operation.cancel();
+        }
         let until = Instant::now() + FAREWELL;
         for operation in operations {
             while !operation.is_done() && Instant::now() < until {

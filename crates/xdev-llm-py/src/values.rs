@@ -112,7 +112,7 @@ pub(crate) struct Conversation {
 
 /// `Reply` is an answer with what Python is told beside it.
 pub(crate) struct Reply {
-    pub(crate) reply: xdev_llm::ChatReply,
+    pub(crate) answer: xdev_llm::ChatReply,
     /// `None` for a partial answer, which continues nothing.
     pub(crate) conversation: Option<Conversation>,
     pub(crate) server: Option<ServerFacts>,
@@ -123,12 +123,12 @@ impl Reply {
     /// The conversation and the answer as JSON; every byte of a given history stays.
     fn print_conversation(&self) -> String {
         let answer = Message {
-            content: if self.reply.text.is_empty() {
+            content: if self.answer.text.is_empty() {
                 Vec::new()
             } else {
-                vec![Part::Text(self.reply.text.clone())]
+                vec![Part::Text(self.answer.text.clone())]
             },
-            tool_calls: self.reply.tool_calls.clone(),
+            tool_calls: self.answer.tool_calls.clone(),
             ..Message::assistant("")
         };
         let Some(conversation) = &self.conversation else { return history::print(&[answer]) };
@@ -155,37 +155,37 @@ impl ChatReply {
     /// The answer. The model's thinking is never in it.
     #[getter]
     fn text(&self) -> &str {
-        &self.0.reply.text
+        &self.0.answer.text
     }
 
     /// The model's thinking.
     #[getter]
     fn reasoning(&self) -> &str {
-        &self.0.reply.reasoning
+        &self.0.answer.reasoning
     }
 
     /// The server's id of the answer.
     #[getter]
     fn id(&self) -> Option<&str> {
-        self.0.reply.id.as_deref()
+        self.0.answer.id.as_deref()
     }
 
     /// The model that answered, as the server names it.
     #[getter]
     fn model(&self) -> Option<&str> {
-        self.0.reply.model.as_deref()
+        self.0.answer.model.as_deref()
     }
 
     /// Why it ended: stop, length, tool_calls or content_filter; None only in a partial answer.
     #[getter]
     fn finish_reason(&self) -> Option<&'static str> {
-        self.0.reply.finish_reason.map(xdev_llm::FinishReason::as_str)
+        self.0.answer.finish_reason.map(xdev_llm::FinishReason::as_str)
     }
 
     /// The calls the model asks for, each with id, name and arguments (JSON text).
     #[getter]
     fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let calls = self.0.reply.tool_calls.iter();
+        let calls = self.0.answer.tool_calls.iter();
         calls
             .map(|call| {
                 json::dict_of(py, &json!({"id": call.id, "name": call.name, "arguments": call.arguments}))
@@ -196,19 +196,19 @@ impl ChatReply {
     /// Counts of tokens; None is not told.
     #[getter]
     fn usage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        json::dict_of(py, &self.0.reply.usage)
+        json::dict_of(py, &self.0.answer.usage)
     }
 
     /// Times in seconds; None is not known.
     #[getter]
     fn timing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        json::dict_of(py, &timing(&self.0.reply.timing))
+        json::dict_of(py, &timing(&self.0.answer.timing))
     }
 
     /// What was asked of which server: server_kind, url, model, parameters and not_sent.
     #[getter]
     fn sent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let sent = &self.0.reply.sent;
+        let sent = &self.0.answer.sent;
         let sent = json!({
             "server_kind": sent.server_kind,
             "url": sent.url,
@@ -222,7 +222,7 @@ impl ChatReply {
     /// Things a person should know although the answer came.
     #[getter]
     fn warnings(&self) -> Vec<String> {
-        self.0.reply.warnings.clone()
+        self.0.answer.warnings.clone()
     }
 
     /// What a person should know about the choice of the server.
@@ -234,13 +234,13 @@ impl ChatReply {
     /// Fields of the answer that have no name here, as they came.
     #[getter]
     fn extra<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        json::to_dict(py, &self.0.reply.extra)
+        json::to_dict(py, &self.0.answer.extra)
     }
 
     /// The numbers of this answer; what is not known is left out, times are seconds.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        json::dict_of(py, &GenerationStats::from(&self.0.reply))
+        json::dict_of(py, &GenerationStats::from(&self.0.answer))
     }
 
     /// The conversation as JSON: the history, the prompt and this answer, with the system message that was sent.
@@ -256,15 +256,15 @@ impl ChatReply {
     }
 
     fn __str__(&self) -> &str {
-        &self.0.reply.text
+        &self.0.answer.text
     }
 
     fn __repr__(&self) -> String {
-        let reply = &self.0.reply;
+        let answer = &self.0.answer;
         format!(
             "ChatReply(text={:?}, model={:?}, finish_reason={:?})",
-            reply.text,
-            reply.model,
+            answer.text,
+            answer.model,
             self.finish_reason()
         )
     }

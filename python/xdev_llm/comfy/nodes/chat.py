@@ -34,7 +34,7 @@ INPUTS = (
     Input(
         "message_history",
         "STRING",
-        'The conversation so far, as JSON: [{"role": "user", "content": "..."}, ...]. Link full_conversation of '
+        "The conversation so far, as JSON: a list of messages, each with a role and its content. Link full_conversation of "
         "another chat here to go on from it.",
         default="",
         optional=True,
@@ -216,6 +216,8 @@ def check(**values):
     problems = shared.keys_in(given)
     if given.get("validate_input", True):
         request = {name: value for name, value in _request(given).items() if value is not None}
+        if "prompt" in values and values["prompt"] is None:
+            request["prompt"] = "(linked)"
         named = {name for name, _ in problems}
         for field, message in bridge.client().check(**request):
             field = {"messages": "message_history", "server": "server_url"}.get(field, field)
@@ -232,13 +234,13 @@ async def fingerprint(node_id, **values):
     model = values.get("model", "auto")
     marks = [bridge.times_replaced(node_id)]
     if model in ("", "auto") and values.get("server_url") is not None:
+        detects = values.get("auto_detect_server", True) is not False
         try:
-            info = await bridge.client().server(
-                values["server_url"] or None, fresh=True, auto_detect_server=values.get("auto_detect_server") is not False
-            )
+            target = await bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
         except xdev_llm.Error:
+            # Asking decides: it names what is wrong, or takes another server.
             return float("nan")
-        marks += [info.url, info.auto]
+        marks += [target["url"], target["model"]]
     return repr(marks)
 
 

@@ -1,0 +1,73 @@
+"""What an import takes, in fresh processes: in bare Python, and in a host after its own imports; and what it brings.
+
+Not here: the import itself (`timed_import`).
+"""
+
+import os
+import subprocess
+import sys
+
+from places import OURS, TIMED_IMPORT, read_import
+from report import Row
+
+PEERS = ("requests", "openai")
+# None of these may come with us.
+HEAVY = {
+    "aiohttp", "anyio", "h11", "http", "httpcore", "httpx", "numpy", "openai", "PIL", "pydantic", "requests", "ssl",
+    "torch", "urllib3",
+}  # fmt: skip
+
+
+def heavy(brought):
+    """Those of HEAVY among modules, each once."""
+    return sorted({module.partition(".")[0] for module in brought} & HEAVY)
+
+
+def _name(module):
+    return OURS if module.startswith("xdev_llm") else f"`{module}`"
+
+
+class Imports:
+    """`Imports` imports ours and the peers in turn."""
+
+    def __init__(self, places):
+        self.places = places
+        self.bare = Row("`import xdev_llm` in bare Python, ms", goal=5.0)
+        self.pack = Row("`import xdev_llm.comfy` in the contract host, ms", goal=20.0)
+        self.brought = Row("modules of HTTP, numpy or PIL that it brings", goal=0.0)
+        self.rows = [self.bare, self.pack, self.brought]
+        self.details = []
+        self.modules = {}
+
+    def go(self, round_number, is_measured=True):
+        brought = {}
+        for module in ("xdev_llm", *PEERS):
+            told = self._import_bare(module)
+            self._add(self.bare, module, told, is_measured)
+            brought[_name(module)] = told["brought"]
+        for module in ("xdev_llm.comfy", *PEERS):
+            host, told = self.places.start_host("contract", module)
+            host.stop()
+            self._add(self.pack, module, told, is_measured)
+            if is_measured:
+                name = _name(module)
+                self.brought.add(name, len(heavy(brought[name] + told["brought"])))
+
+    def _import_bare(self, module):
+        environment = {**os.environ, "XDEV_LLM_BENCH_IMPORT": module}
+        command = [sys.executable, str(TIMED_IMPORT / "__init__.py")]
+        return read_import(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+    def _add(self, row, module, told, is_measured):
+        self.modules[(row.title, module)] = told["brought"]
+        if is_measured:
+            row.add(_name(module), 1000 * told["seconds"])
+
+    def notes(self):
+        """What was brought, in words."""
+        lines = []
+        for (title, module), brought in self.modules.items():
+            if module.startswith("xdev_llm"):
+                others = [name for name in brought if not name.startswith("xdev_llm")]
+                lines.append(f"{title}: brought {len(brought)} modules, besides its own: {', '.join(others) or 'none'}.")
+        return lines

@@ -1,0 +1,23 @@
+"""Imports one module and prints what that took and brought: as a script in bare Python, as a pack inside a ComfyUI.
+
+XDEV_LLM_BENCH_IMPORT names the module. Where that is the pack of XDev LLM, its nodes are registered too.
+"""
+
+import json
+import os
+import sys
+import time
+from importlib import import_module
+
+_name = os.environ["XDEV_LLM_BENCH_IMPORT"]
+_before = set(sys.modules)
+_begun = time.perf_counter()
+_module = import_module(_name)
+_seconds = time.perf_counter() - _begun
+_brought = sorted(set(sys.modules) - _before)
+print("imported " + json.dumps({"module": _name, "seconds": _seconds, "brought": _brought}), flush=True)
+
+if _name == "xdev_llm.comfy":
+    globals().update({name: getattr(_module, name) for name in _module.__all__})
+else:
+    NODE_CLASS_MAPPINGS = {}
