@@ -170,10 +170,15 @@ class _StringInput(WidgetInput):
         default=None, dynamic_prompts=None, socketless=None, force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
-        self.text = _set_only(multiline=multiline, placeholder=placeholder, dynamicPrompts=dynamic_prompts)
+        self.multiline = multiline
+        self.placeholder = placeholder
+        self.dynamic_prompts = dynamic_prompts
 
     def as_dict(self):
-        return {**super().as_dict(), **self.text}
+        text = _set_only(
+            multiline=self.multiline, placeholder=self.placeholder, dynamicPrompts=self.dynamic_prompts
+        )
+        return {**super().as_dict(), **text}
 
 
 class _ComboInput(WidgetInput):
