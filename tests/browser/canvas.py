@@ -4,11 +4,12 @@ Works the real objects of the page (`app`, `LiteGraph`) where a click would only
 clicks where the pack's own elements are meant. Not here: any test.
 """
 
-import json
-import re
+import uuid
 from pathlib import Path
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / ".cache" / "test-artefacts"
+
+EMPTY = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
 
 # Ends only what hangs, in milliseconds.
 PATIENCE = 60_000
@@ -83,13 +84,30 @@ class Canvas:
         self.page.wait_for_function(script, arg=argument, timeout=PATIENCE)
 
     def clear(self):
-        """Empties the graph, as a new workflow has it."""
-        self.open({"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "version": 0.4})
+        """Empties the graph in the present tab; each test has a workflow of its own."""
+        self.open({**EMPTY, "id": str(uuid.uuid4())})
         self.look(40, 60)
 
     def open(self, workflow):
-        """Opens a saved workflow."""
-        self.app("app.loadGraphData(given)", workflow)
+        """Opens a saved workflow in the present tab."""
+        self.app("app.loadGraphData(given, true, true, app.extensionManager.workflow.activeWorkflow)", workflow)
+
+    def new_tab(self):
+        """Opens an empty workflow in a tab of its own."""
+        self.app("app.loadGraphData(given)", {**EMPTY, "id": str(uuid.uuid4())})
+        self.look(40, 60)
+
+    def previous_tab(self):
+        """Goes to the tab before this one."""
+        self.app("app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow')")
+
+    def next_tab(self):
+        """Goes to the tab after this one."""
+        self.app("app.extensionManager.command.execute('Workspace.NextOpenedWorkflow')")
+
+    def set(self, name, value):
+        """Changes a setting of ComfyUI."""
+        self.app("app.extensionManager.setting.set(given[0], given[1])", [name, value])
 
     def save(self):
         """The workflow as it would be saved."""
@@ -141,10 +159,8 @@ class Node:
     def __init__(self, canvas, node_id):
         self.canvas = canvas
         self.id = node_id
-        name = f"panel-{node_id}"
-        canvas.app(
-            "app.graph.getNodeById(given[0]).widgets.at(-1).element.setAttribute('data-test', given[1])", [node_id, name]
-        )
+        name = f"panel-{uuid.uuid4()}"
+        self._get("named('xdev_llm_panel')?.element.setAttribute('data-test', given)", name)
         self.panel = canvas.page.locator(f"[data-test={name}]")
 
     def _get(self, expression, argument=None):
@@ -212,13 +228,3 @@ class Node:
             "(window.comfyAPI.app.app.canvas.ds.scale, window.comfyAPI.app.app.canvas.ds.offset)",
             margin,
         )
-
-
-def without_space(text):
-    """A text without white space."""
-    return re.sub(r"\s", "", text)
-
-
-def as_text(value):
-    """JSON as text, to look for what must not be in it."""
-    return json.dumps(value, ensure_ascii=False)

@@ -30,8 +30,13 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
-# No tour at the first visit, and room for the nodes.
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "Comfy.Locale": "en"}
+# No tour at the first visit, no word about nodes of ComfyUI's own that the contract host has not, and room.
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Workflow.ShowMissingNodesWarning": False,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Locale": "en",
+}
 
 
 def chromium():
