@@ -111,7 +111,7 @@ class Canvas:
 
     def save(self):
         """The workflow as it would be saved."""
-        return self.app("app.graph.serialize()")
+        return self.app("JSON.parse(JSON.stringify(app.graph.serialize()))")
 
     def look(self, x, y, scale=1.0):
         """Moves the canvas: the graph's point (-x, -y) goes to the corner."""

@@ -202,7 +202,7 @@ STREAM = """async ([node, line, count]) => {
     tell({ start: true });
     for (let index = 0; index < count; index++) {
         tell({ text: `Line ${index}${line}` });
-        await new Promise(requestAnimationFrame);
+        if (index % 10 === 0) await new Promise(requestAnimationFrame);
     }
     tell({ done: { output_tokens: count, warnings: [], notes: [] } });
 }"""
