@@ -23,9 +23,11 @@ run: ## Ask a model: PROMPT="..." (installs the built-in engine on first use)
 test: ## Run every test: Rust, Python, and the real llama.cpp
 	@scripts/test
 
-build: ## Build the command, optimised: target/release/xdev-llm
-	@scripts/needs build
+build: ## Build, optimised: target/release/xdev-llm and the Python package in target/wheels
+	@scripts/needs build python
+	@scripts/environment
 	cargo build --release -p xdev-llm-cli
+	.cache/venv/bin/maturin build --release --interpreter .cache/venv/bin/python
 
 fmt: ## Format the Rust code
 	@scripts/needs build lint
@@ -36,8 +38,10 @@ lint: ## Check format and lints
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-docs: ## Write the generated pages of docs/ anew
-	@scripts/needs build
+docs: ## Write the generated pages of docs/, and the types of the Python package, anew
+	@scripts/needs build python
+	@scripts/environment
+	.cache/venv/bin/maturin generate-stubs --profile dev --interpreter .cache/venv/bin/python --out python
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm --lib config
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm --test docs_config
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm-cli docs

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from hosts import PROBES, Client, Host, Refused, wait_until, why_not_real
+from host.hosts import PROBES, Client, Host, Refused, wait_until, why_not_real
 
 CASES = {}
 # Where a case needs a host of its own, because none survives it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList};
 use tokio::time::sleep;
+use xdev_llm::wire::ServerKind;
 use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits, Server};
 
 use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Queue, Value, interrupted};
@@ -90,24 +91,30 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
     let mut result = ask(operation, client, &server, &job).await;
     if let Err(error) = &result
         && job.auto_detect
-        && error.kind() == ErrorKind::Unreachable
-        && let Ok(other) = operation.unless_cancelled(client.first_server()).await?
-        && other.url() != server.url()
+        && let Some(other) = operation.unless_cancelled(stand_in(client, &server, error)).await?
     {
-        let facts = facts(client, &other).await;
-        let name = facts.as_ref().map_or("A model server", |facts| facts.name.as_str());
+        let facts = facts(client, &other, &operation.unless_cancelled(other.kind()).await??);
+        let name = &facts.name;
         let note = format!(
             "Nothing answers at {}; {name} at {}, found on this machine, was asked instead.",
             server.url(),
             other.url()
         );
-        operation.state().facts = Facts { server: facts, notes: vec![note] };
+        operation.state().facts = Facts { server: Some(facts), notes: vec![note] };
         result = ask(operation, client, &other, &job).await;
     }
     let answer = result?;
     let Facts { server, notes } = operation.state().facts.clone();
     let conversation = Conversation { messages: job.request.messages, given: job.given };
     Ok(Reply { answer, conversation: Some(conversation), server, notes })
+}
+
+/// The first server found on this machine, where nothing at all answers at `server`.
+pub(crate) async fn stand_in(client: &Client, server: &Server, error: &Error) -> Option<Server> {
+    if error.kind() != ErrorKind::Unreachable {
+        return None;
+    }
+    client.first_server().await.ok().filter(|other| other.url() != server.url())
 }
 
 /// Asks one server and passes every event on.
@@ -129,22 +136,20 @@ async fn ask(
             Err(interrupted) => return Err(interrupted.with_partial(stream.reply().clone())),
         };
         if matches!(event, Event::Started { .. }) {
-            // What the server is has been asked before the chat, and is remembered.
-            let facts = facts(client, server).await;
-            operation.state().facts.server = facts;
+            let facts = facts(client, server, &ServerKind::new(stream.reply().sent.server_kind.clone()));
+            operation.state().facts.server = Some(facts);
         }
         operation.push(&event);
     }
 }
 
-async fn facts(client: &Client, server: &Server) -> Option<ServerFacts> {
-    let kind = server.kind().await.ok()?;
-    Some(ServerFacts {
+fn facts(client: &Client, server: &Server, kind: &ServerKind) -> ServerFacts {
+    ServerFacts {
         url: server.url().to_owned(),
-        name: client.rows().row(&kind).name.clone(),
+        name: client.rows().row(kind).name.clone(),
         kind: kind.as_str().to_owned(),
         source: server.source().clone(),
-    })
+    }
 }
 
 impl Listener {

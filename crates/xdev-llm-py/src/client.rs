@@ -64,6 +64,30 @@ impl Client {
         })
     }
 
+    /// Asks which server and model a chat would take.
+    fn ask_target(
+        &self,
+        py: Python<'_>,
+        server: Option<String>,
+        model: Option<String>,
+        auto_detect_server: bool,
+    ) -> PyResult<Arc<Operation>> {
+        let client = self.0.clone();
+        start(py, async move {
+            let model = model.as_deref().unwrap_or(&client.settings().model);
+            let chosen = choose(&client, server.as_deref(), false).await?;
+            let resolved = chosen.resolve_model(Some(model)).await;
+            let (chosen, resolved) = match resolved {
+                Err(error) if auto_detect_server => match answer::stand_in(&client, &chosen, &error).await {
+                    Some(other) => (other.clone(), other.resolve_model(Some(model)).await),
+                    None => (chosen, Err(error)),
+                },
+                resolved => (chosen, resolved),
+            };
+            Ok(Value::Target { url: chosen.url().to_owned(), model: resolved? })
+        })
+    }
+
     /// Asks for the models of a server.
     pub(crate) fn ask_models(
         &self,
@@ -217,6 +241,19 @@ impl Client {
         self.ask_server(py, server, fresh).map(Call::new)
     }
 
+    /// Which server and model a chat with these would ask now, as a call that gives a dict of url and model; the list of
+    /// models is asked anew. It tells whether "auto" means another one than last time.
+    #[pyo3(signature = (server=None, model=None, *, auto_detect_server=false))]
+    fn resolve(
+        &self,
+        py: Python<'_>,
+        server: Option<String>,
+        model: Option<String>,
+        auto_detect_server: bool,
+    ) -> PyResult<Call> {
+        self.ask_target(py, server, model, auto_detect_server).map(Call::new)
+    }
+
     /// The models of a server, as a call that gives a list of ModelInfo; fresh asks anew what is remembered.
     #[pyo3(signature = (server=None, *, fresh=false))]
     fn models(&self, py: Python<'_>, server: Option<String>, fresh: bool) -> PyResult<Call> {
@@ -226,6 +263,18 @@ impl Client {
     /// The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most.
     fn discover(&self, py: Python<'_>) -> PyResult<Call> {
         self.ask_discover(py).map(Call::new)
+    }
+
+    /// Looks at every step between this machine and an answer, as a call that gives a dict: works, and checks, each with
+    /// status (ok, warn or fail), name, message and, where there is one, cure.
+    #[pyo3(signature = (server=None, model=None))]
+    fn doctor(&self, py: Python<'_>, server: Option<String>, model: Option<String>) -> PyResult<Call> {
+        let client = self.0.clone();
+        let examined = start(py, async move {
+            let server = server.as_deref().filter(|server| !server.trim().is_empty());
+            Ok(Value::Report(Arc::new(client.doctor(server, model.as_deref(), |_| {}).await)))
+        })?;
+        Ok(Call::new(examined))
     }
 
     /// Every bad one of chat's keywords, as (name, what is wrong); an empty list means that all are well.

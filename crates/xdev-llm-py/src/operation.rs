@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pyo3::PyErr;
 use tokio::sync::Notify;
+use xdev_llm::doctor::Report;
 use xdev_llm::{ChatEvent, Error, ErrorKind, ModelInfo};
 
 use crate::values::{Reply, ServerFacts, ServerState};
@@ -23,6 +24,10 @@ pub(crate) enum Value {
     Server(Arc<ServerState>),
     /// Of a look for servers.
     Servers(Arc<Vec<ServerState>>),
+    /// Of the question whom a chat would ask.
+    Target { url: String, model: String },
+    /// Of the doctor's walk.
+    Report(Arc<Report>),
     /// Of the question for models.
     Models(Arc<Vec<ModelInfo>>),
 }

@@ -34,6 +34,10 @@ impl<'py> IntoPyObject<'py> for Ended {
                 let servers = servers.iter().map(|server| Py::new(py, ServerInfo(Arc::new(server.clone()))));
                 Ok(PyList::new(py, servers.collect::<PyResult<Vec<_>>>()?)?.into_any())
             }
+            Ok(Value::Target { url, model }) => {
+                Ok(json::dict_of(py, &serde_json::json!({"url": url, "model": model}))?.into_any())
+            }
+            Ok(Value::Report(report)) => Ok(json::dict_of(py, &*report)?.into_any()),
             Ok(Value::Models(models)) => Ok(model_list(py, &models)?.into_any()),
             Err(failure) => Err(raise(py, &failure)),
         }

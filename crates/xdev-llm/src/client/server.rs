@@ -205,8 +205,17 @@ impl Server {
         Ok(quirks.read_health(status, &body))
     }
 
-    /// Everything it tells about itself.
+    /// Everything it tells about itself. Remembered for 60 seconds, while it is ready.
     pub async fn info(&self) -> Result<ServerInfo> {
+        let ask = || async {
+            let info = self.ask_info().await?;
+            let holds = if info.health == Health::Ready { INFO_TTL } else { Duration::ZERO };
+            Ok((info, holds))
+        };
+        self.inner.infos.get(self.place.shown.clone(), Instant::now, ask).await
+    }
+
+    async fn ask_info(&self) -> Result<ServerInfo> {
         let identity = self.identity().await?;
         let start = Instant::now();
         let mut health = self.health().await?;
@@ -318,18 +327,26 @@ impl Server {
         }
     }
 
+    /// The model that a chat would ask now for `asked`: `None`, `""` and `"auto"` mean the configured one of this
+    /// server, else the one that is loaded, else the first that can chat. Servers are asked only then, and anew.
+    pub async fn resolve_model(&self, asked: Option<&str>) -> Result<String> {
+        self.inner.models.forget(&self.place.shown);
+        self.known_model(asked).await
+    }
+
+    async fn known_model(&self, asked: Option<&str>) -> Result<String> {
+        let is_named = |model: &&str| !matches!(*model, "" | "auto");
+        if let Some(model) = asked.filter(is_named).or(self.place.model.as_deref().filter(is_named)) {
+            return Ok(model.to_owned());
+        }
+        let models = self.known_models().await?;
+        Ok(pick(&models).map_err(|error| error.with_server(self.url()))?.id.clone())
+    }
+
     /// The request with the model and what the configuration says about this server filled in.
     pub(super) async fn resolve(&self, request: &ChatRequest) -> Result<ChatRequest> {
         let mut request = request.clone();
-        let is_auto =
-            |model: &Option<String>| model.as_deref().is_none_or(|model| matches!(model, "" | "auto"));
-        if is_auto(&request.model) {
-            request.model.clone_from(&self.place.model);
-        }
-        if is_auto(&request.model) {
-            let models = self.known_models().await?;
-            request.model = Some(pick(&models).map_err(|error| error.with_server(self.url()))?.id.clone());
-        }
+        request.model = Some(self.known_model(request.model.as_deref()).await?);
         request.context_length = request.context_length.or(self.place.context_length);
         Ok(request)
     }
@@ -393,6 +410,7 @@ impl Server {
         }
         self.inner.identities.forget(&self.place.shown);
         self.inner.models.forget(&self.place.shown);
+        self.inner.infos.forget(&self.place.shown);
     }
 }
 

@@ -34,7 +34,7 @@ INPUTS = (
     Input(
         "message_history",
         "STRING",
-        'The conversation so far, as JSON: [{"role": "user", "content": "..."}, ...]. Link full_conversation of '
+        "The conversation so far, as JSON: a list of messages, each with a role and its content. Link full_conversation of "
         "another chat here to go on from it.",
         default="",
         optional=True,
@@ -200,8 +200,8 @@ async def _server_info(reply):
     """Which server answered, and what it has; an answer is not spoilt by a list that fails."""
     info = {"server": reply.server, "model": reply.model, "notes": reply.notes}
     try:
-        found = await bridge.client().server(reply.server["url"])
-    except xdev_llm.Error as error:
+        found = await bridge.look(bridge.client().server(reply.server["url"]), shared.PATIENCE)
+    except (xdev_llm.Error, TimeoutError) as error:
         info["notes"] = [*reply.notes, f"The server's state could not be read: {error}"]
         return info
     info["server"] = {**reply.server, "version": found.version, "health": found.health}
@@ -216,6 +216,8 @@ def check(**values):
     problems = shared.keys_in(given)
     if given.get("validate_input", True):
         request = {name: value for name, value in _request(given).items() if value is not None}
+        if "prompt" in values and values["prompt"] is None:
+            request["prompt"] = "(linked)"
         named = {name for name, _ in problems}
         for field, message in bridge.client().check(**request):
             field = {"messages": "message_history", "server": "server_url"}.get(field, field)
@@ -232,13 +234,14 @@ async def fingerprint(node_id, **values):
     model = values.get("model", "auto")
     marks = [bridge.times_replaced(node_id)]
     if model in ("", "auto") and values.get("server_url") is not None:
+        detects = values.get("auto_detect_server", True) is not False
         try:
-            info = await bridge.client().server(
-                values["server_url"] or None, fresh=True, auto_detect_server=values.get("auto_detect_server") is not False
-            )
-        except xdev_llm.Error:
+            target = bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
+            target = await bridge.look(target, shared.PATIENCE)
+        except (xdev_llm.Error, TimeoutError):
+            # Asking decides: it names what is wrong, or takes another server.
             return float("nan")
-        marks += [info.url, info.auto]
+        marks += [target["url"], target["model"]]
     return repr(marks)
 
 

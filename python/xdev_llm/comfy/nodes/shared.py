@@ -92,6 +92,9 @@ STOP = Input(
     options={"multiline": True, "dynamicPrompts": False},
 )
 
+# Seconds that an answer, or the choice between asking and not asking, waits for what a server tells of itself.
+PATIENCE = 2
+
 # Widgets whose 0 means that nothing is sent.
 _ZERO_IS_NOT_SENT = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
 
@@ -148,6 +151,10 @@ def listed(info, models=None):
     return [f"- {model.id}" + (f" ({states[model.state]})" if model.state in states else "") for model in models]
 
 
-def state_of(info):
-    """What changes when a server, its health or its models do: part of fingerprints."""
-    return json.dumps([info.url, str(info.health), [model.as_dict() for model in info.models]], sort_keys=True)
+async def state_of(server):
+    """What changes when a server, its health or its models do: the fingerprint of nodes that show them."""
+    try:
+        info = await bridge.look(bridge.client().server(server or None, fresh=True), PATIENCE)
+    except (xdev_llm.Error, TimeoutError) as error:
+        return str(error)
+    return json.dumps([info.url, info.health, [model.as_dict() for model in info.models]], sort_keys=True)

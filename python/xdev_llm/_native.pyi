@@ -1,0 +1,396 @@
+"""
+The native part of xdev_llm.
+"""
+
+from _typeshed import SupportsGetItem
+from typing import Any, Final, SupportsFloat, SupportsIndex, final
+
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "trim_history"]
+
+__version__: Final[str]
+
+@final
+class Call:
+    """
+    A question to a server, while it is asked.
+
+    Dropping it cancels it; so does cancelling the task that awaits it.
+    """
+    def __await__(self, /) -> Any: ...
+    def cancel(self, /) -> None:
+        """
+        Ends it with Interrupted, unless it has ended already.
+        """
+    @property
+    def done(self, /) -> bool:
+        """
+        Whether it has ended.
+        """
+    def wait(self, /) -> Any:
+        """
+        Waits for the result. Other threads go on, and Ctrl-C ends it.
+        """
+
+@final
+class ChatEvent:
+    """
+    A thing that happened while an answer arrived.
+
+    `kind` is one of started, loading_model, reading_prompt, reasoning, text, text_was_reasoning, tool_call, usage,
+    timing, extra and finished.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def data(self, /) -> dict | None:
+        """
+        The details, for the kinds that have some.
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        What happened.
+        """
+    @property
+    def progress(self, /) -> float | None:
+        """
+        The share that is done, 0 to 1, where the server tells it.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        A piece of text, for text, reasoning and finished (the reason); empty for the others.
+        """
+
+@final
+class ChatReply:
+    """
+    A whole answer, or with an error what had arrived of one.
+    """
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def conversation(self, /) -> str:
+        """
+        The conversation as JSON: the history, the prompt and this answer, with the system message that was sent.
+        """
+    @property
+    def extra(self, /) -> dict:
+        """
+        Fields of the answer that have no name here, as they came.
+        """
+    @property
+    def finish_reason(self, /) -> str | None:
+        """
+        Why it ended: stop, length, tool_calls or content_filter; None only in a partial answer.
+        """
+    @property
+    def id(self, /) -> str | None:
+        """
+        The server's id of the answer.
+        """
+    @property
+    def model(self, /) -> str | None:
+        """
+        The model that answered, as the server names it.
+        """
+    @property
+    def notes(self, /) -> list[str]:
+        """
+        What a person should know about the choice of the server.
+        """
+    @property
+    def reasoning(self, /) -> str:
+        """
+        The model's thinking.
+        """
+    @property
+    def sent(self, /) -> dict:
+        """
+        What was asked of which server: server_kind, url, model, parameters and not_sent.
+        """
+    @property
+    def server(self, /) -> dict | None:
+        """
+        The server that answered: url, kind, name and source; None where none was reached.
+        """
+    @property
+    def stats(self, /) -> dict:
+        """
+        The numbers of this answer; what is not known is left out, times are seconds.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        The answer. The model's thinking is never in it.
+        """
+    @property
+    def timing(self, /) -> dict:
+        """
+        Times in seconds; None is not known.
+        """
+    @property
+    def tool_calls(self, /) -> list[dict]:
+        """
+        The calls the model asks for, each with id, name and arguments (JSON text).
+        """
+    @property
+    def usage(self, /) -> dict:
+        """
+        Counts of tokens; None is not told.
+        """
+    @property
+    def warnings(self, /) -> list[str]:
+        """
+        Things a person should know although the answer came.
+        """
+
+@final
+class ChatRun:
+    """
+    A chat while it runs: wait for it, await it, iterate over its events, or cancel it.
+
+    Dropping it cancels it, and the server stops; so does cancelling the task that awaits it. The result may be asked
+    for several times; each event is iterated over once.
+    """
+    def __aiter__(self, /) -> ChatRun: ...
+    def __anext__(self, /) -> Any: ...
+    def __await__(self, /) -> Any: ...
+    def __iter__(self, /) -> ChatRun: ...
+    def __next__(self, /) -> ChatEvent: ...
+    def cancel(self, /) -> None:
+        """
+        Ends it with Interrupted, unless it has ended already; the error has what had arrived as `partial`.
+        """
+    @property
+    def done(self, /) -> bool:
+        """
+        Whether it has ended.
+        """
+    @property
+    def notes(self, /) -> list[str]:
+        """
+        What a person should know about the choice of the server, so far.
+        """
+    @property
+    def server(self, /) -> dict | None:
+        """
+        The server that is asked, as soon as it is known: url, kind, name and source.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        The text of the answer so far.
+        """
+    def wait(self, /) -> ChatReply:
+        """
+        Waits for the whole answer. Other threads go on, and Ctrl-C cancels it.
+        """
+
+@final
+class Client:
+    """
+    Talks to model servers; reads the config when it is made and opens nothing.
+
+    What is given here beats the config, as the command's flags do. Servers and models are remembered for a minute.
+    """
+    def __new__(cls, /, *, server: str | None = None, model: str | None = None, preset: str | None = None, system: str | None = None, timeout: SupportsIndex | None = None, deadline: SupportsIndex | None = None, concurrency: SupportsIndex | None = None, reasoning: str | None = None) -> Client:
+        """
+        Reads the config; raises ConfigError for what is wrong in it and InvalidInput for a wrong value given here.
+        """
+    def chat(self, /, prompt: str | None = None, *, messages: str | list | None = None, system_prompt: str | None = None, server: str | None = None, model: str | None = None, preset: str | None = None, temperature: SupportsFloat | SupportsIndex | None = None, top_p: SupportsFloat | SupportsIndex | None = None, top_k: SupportsIndex | None = None, min_p: SupportsFloat | SupportsIndex | None = None, max_tokens: SupportsIndex | None = None, seed: SupportsIndex | None = None, stop: SupportsGetItem[int, str] | None = None, presence_penalty: SupportsFloat | SupportsIndex | None = None, frequency_penalty: SupportsFloat | SupportsIndex | None = None, repeat_penalty: SupportsFloat | SupportsIndex | None = None, reasoning: str | None = None, response_format: Any | None = None, keep_alive: SupportsIndex | None = None, context_length: SupportsIndex | None = None, timeout: SupportsFloat | SupportsIndex | None = None, deadline: SupportsFloat | SupportsIndex | None = None, auto_detect_server: bool = False, extra: dict | None = None, on_events: Any | None = None, interval: SupportsFloat | SupportsIndex = 0.05) -> ChatRun:
+        """
+        Starts a chat at once and gives the run: wait for it, await it or iterate over it.
+
+        server is a URL or a configured name; without one it is the config's, else the first found on this machine.
+        model "auto" is the loaded one. A value given here beats the preset's. system_prompt replaces a system message
+        of messages; without it the history's own stays, else the preset's, else the config's. With auto_detect_server,
+        and only when nothing answers at the server, the first one found on this machine is taken, and the notes say so.
+        on_events is called from another thread every interval seconds with the events that arrived, and a last time with the
+        rest; when it returns False or raises, the run ends with Interrupted.
+        """
+    def check(self, /, prompt: Any | None = None, **keywords) -> list[tuple[str, str]]:
+        """
+        Every bad one of chat's keywords, as (name, what is wrong); an empty list means that all are well.
+
+        Asks nobody. It also refuses texts that look like a key, which have no place in a workflow.
+        """
+    def discover(self, /) -> Call:
+        """
+        The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most.
+        """
+    def models(self, /, server: str | None = None, *, fresh: bool = False) -> Call:
+        """
+        The models of a server, as a call that gives a list of ModelInfo; fresh asks anew what is remembered.
+        """
+    @property
+    def presets(self, /) -> dict:
+        """
+        Every preset by name, with the values it sets: the built-in ones and the user's.
+        """
+    def server(self, /, server: str | None = None, *, fresh: bool = False) -> Call:
+        """
+        What a server tells about itself, as a call that gives a ServerInfo; fresh asks anew what is remembered.
+        """
+    @property
+    def servers(self, /) -> dict:
+        """
+        The configured servers: name and URL.
+        """
+
+@final
+class ModelInfo:
+    """
+    A model, as its server tells of it.
+    """
+    def __repr__(self, /) -> str: ...
+    def as_dict(self, /) -> dict:
+        """
+        Everything as a dict; what is not told is left out.
+        """
+    @property
+    def capabilities(self, /) -> list[str]:
+        """
+        What it can do beyond chat, in the server's words, such as tool_use.
+        """
+    @property
+    def context_length(self, /) -> int | None:
+        """
+        The longest context it can have, in tokens.
+        """
+    @property
+    def id(self, /) -> str:
+        """
+        The name to ask for, in the server's own spelling.
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        What it is for: llm, vision, embedding, rerank or other.
+        """
+    @property
+    def loaded_context_length(self, /) -> int | None:
+        """
+        The context it is loaded with, in tokens.
+        """
+    @property
+    def owned_by(self, /) -> str | None:
+        """
+        Who made it or owns it.
+        """
+    @property
+    def quantization(self, /) -> str | None:
+        """
+        How its weights are stored, such as Q4_K_M.
+        """
+    @property
+    def size_bytes(self, /) -> int | None:
+        """
+        Its size on disk, in bytes.
+        """
+    @property
+    def state(self, /) -> str:
+        """
+        Whether it is in memory: loaded, loading, not_loaded or unknown.
+        """
+
+@final
+class ServerInfo:
+    """
+    What a server tells about itself.
+    """
+    def __repr__(self, /) -> str: ...
+    def as_dict(self, /) -> dict:
+        """
+        Everything as a dict, ready for JSON.
+        """
+    @property
+    def auto(self, /) -> str | None:
+        """
+        The model that "auto" takes; None where none can chat.
+        """
+    @property
+    def health(self, /) -> str:
+        """
+        Its state: ready, loading, needs_key, no_model or unwell (`notes` say how).
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        What it is, such as lmstudio, ollama or llama.cpp.
+        """
+    @property
+    def latency_ms(self, /) -> float:
+        """
+        How long the question for its health took, in milliseconds.
+        """
+    @property
+    def models(self, /) -> list:
+        """
+        Its models.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Its name for people.
+        """
+    @property
+    def notes(self, /) -> list[str]:
+        """
+        What a person should know.
+        """
+    @property
+    def source(self, /) -> str:
+        """
+        Why it was taken: given, configured, discovered or engine.
+        """
+    @property
+    def url(self, /) -> str:
+        """
+        Its address.
+        """
+    @property
+    def version(self, /) -> str | None:
+        """
+        Its version, where it tells.
+        """
+
+def append_history(text: str, messages: list) -> str:
+    """
+    Adds messages to a conversation in JSON; what was there keeps every byte.
+    """
+
+def builtin_presets() -> dict:
+    """
+    The built-in presets by name, with the values they set.
+    """
+
+def count_tokens(text: str) -> int:
+    """
+    Estimates the tokens of a conversation in JSON, or of any other text: tokenizers differ by a third.
+    """
+
+def discover() -> Any:
+    """
+    The model servers on this machine.
+    """
+
+def looks_like_key(text: str) -> bool:
+    """
+    Whether a text looks like an API key, so that a field that is saved with a workflow can refuse it.
+    """
+
+def models(server: str | None = None) -> Any:
+    """
+    The models of a server: of the one given by URL or name, else of the config's, else of the first found.
+    """
+
+def parse_history(text: str) -> list[dict]:
+    """
+    Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
+    """
+
+def trim_history(text: str, max_tokens: SupportsIndex) -> str:
+    """
+    Drops the oldest messages until the rest has at most max_tokens by estimate; the system message and the last
+    question stay. Text that fits comes back as it was.
+    """

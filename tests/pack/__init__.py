@@ -1,0 +1,1 @@
+"""What a ComfyUI user reads: locales, help pages, example workflows."""

@@ -1,0 +1,175 @@
+"""The example workflows: they hold the specified examples, and what a front end would queue is what the nodes take.
+
+Not here: running them (they need a ComfyUI), and how they look.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+WIDGETS = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO"}
+PRESETS = {
+    "creative": {"temperature": 0.9, "top_p": 0.9, "max_tokens": 2048},
+    "balanced": {"temperature": 0.7, "top_p": 0.8, "max_tokens": 1024},
+    "focused": {"temperature": 0.3, "top_p": 0.7, "max_tokens": 512},
+    "precise": {"temperature": 0.1, "top_p": 0.5, "max_tokens": 256},
+    "custom": {},
+}
+CHOICES_OF_THE_ENGINE = {"preset": list(PRESETS)}
+# ComfyUI's own nodes that may take part: id -> inputs. They are in every ComfyUI, the oldest that was run included.
+CORE = {"PreviewAny": ["source"]}
+# Nodes of the front end, which are not queued.
+NOTES = {"MarkdownNote"}
+
+EXAMPLES = {
+    "1-simple-chat": {
+        "prompt": "Explain quantum computing in simple terms",
+        "server_url": "http://localhost:1234",
+        "model": "llama-3.1-8b",
+        "preset": "balanced",
+    },
+    "2-creative-writing": {
+        "prompt": "Write a short story about a time-traveling cat",
+        "system_prompt": "You are a creative writer specializing in whimsical fantasy stories",
+        "preset": "creative",
+        "temperature": 0.9,
+        "max_tokens": 2048,
+    },
+    "3-technical-analysis": {
+        "prompt": "Review this code for potential security issues: [code here]",
+        "system_prompt": "You are a senior security engineer. Provide detailed analysis.",
+        "preset": "focused",
+        "temperature": 0.2,
+        "max_tokens": 1024,
+    },
+    "4-conversation-context": {
+        "prompt": "What do you think about that solution?",
+        "message_history": '[{"role":"user","content":"How do I solve this math problem?"},'
+        '{"role":"assistant","content":"Here\'s the step-by-step solution..."}]',
+        "preset": "balanced",
+    },
+}
+CHAINS = {
+    "5-two-chats-in-a-row": [("XDEV_LMStudioChat", "full_conversation", "XDEV_LMStudioChat", "message_history")],
+    "6-server-chat-doctor": [
+        ("XDEV_LLMServer", "server_url", "XDEV_LMStudioChat", "server_url"),
+        ("XDEV_LLMServer", "server_url", "XDEV_LLMDoctor", "server_url"),
+    ],
+}
+
+
+@dataclass
+class Workflow:
+    """`Workflow` is a saved graph, read as a front end reads it."""
+
+    graph: dict
+    nodes: dict
+
+    def api(self):
+        """What the front end queues: each node's class and the values or links of its inputs."""
+        links = {link[0]: [str(link[1]), link[2]] for link in self.graph["links"]}
+        queued = {}
+        for node in self.graph["nodes"]:
+            if node["type"] in NOTES:
+                continue
+            inputs = self._widgets(node) if node["type"] in self.nodes else {}
+            inputs.update({given["name"]: links[given["link"]] for given in node["inputs"] if given["link"] is not None})
+            queued[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+        return queued
+
+    def _widgets(self, node):
+        """The values by their inputs' names: they are saved in the order of the widgets, and what a seed does after a
+        run has a place of its own behind the seed."""
+        values = iter(node["widgets_values"])
+        found = {}
+        for given in self.nodes[node["type"]]["inputs"]:
+            if given["kind"] in WIDGETS:
+                found[given["name"]] = next(values)
+                if given["options"].get("control_after_generate"):
+                    assert next(values) in ("fixed", "increment", "decrement", "randomize")
+        assert list(values) == [], f"more values than widgets in {node['type']}"
+        return found
+
+    def output_name(self, link):
+        """The name of the output that a link of the queued form comes from."""
+        node = next(node for node in self.graph["nodes"] if str(node["id"]) == link[0])
+        return node["type"], self.nodes[node["type"]]["outputs"][link[1]]["name"]
+
+
+@pytest.fixture(scope="session")
+def workflows(root, nodes):
+    """Every example workflow by its name."""
+    files = sorted((root / "example_workflows").glob("*.json"))
+    return {path.stem: Workflow(json.loads(path.read_text(encoding="utf-8")), nodes) for path in files}
+
+
+def is_fine(given, value):
+    """Whether a widget takes a value."""
+    choices = given["choices"] or CHOICES_OF_THE_ENGINE.get(given["name"])
+    if given["kind"] == "COMBO":
+        return value in choices
+    kinds = {"STRING": (str,), "INT": (int,), "FLOAT": (int, float), "BOOLEAN": (bool,)}[given["kind"]]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and given["kind"] != "BOOLEAN"):
+        return False
+    options = given["options"]
+    return options.get("min", value) <= value <= options.get("max", value)
+
+
+def test_the_examples_are_there_and_no_other(workflows):
+    assert set(workflows) == set(EXAMPLES) | set(CHAINS)
+
+
+def test_values_are_those_of_the_specification(workflows, nodes):
+    defaults = {given["name"]: given["default"] for given in nodes["XDEV_LMStudioChat"]["inputs"]}
+    for name, wanted in EXAMPLES.items():
+        (chat,) = [node for node in workflows[name].api().values() if node["class_type"] == "XDEV_LMStudioChat"]
+        # What the example leaves open is what a new node with this preset shows.
+        expected = {**defaults, **PRESETS[wanted["preset"]], **wanted}
+        del expected["sampling"]
+        assert chat["inputs"] == expected, name
+
+
+def test_chains_are_linked(workflows):
+    for name, chains in CHAINS.items():
+        queued = workflows[name].api()
+        linked = [
+            (*workflows[name].output_name(value), node["class_type"], input_name)
+            for node in queued.values()
+            for input_name, value in node["inputs"].items()
+            if isinstance(value, list)
+        ]
+        assert set(chains) <= set(linked), name
+
+
+def test_everything_queued_is_known_and_in_range(workflows, nodes):
+    for name, workflow in workflows.items():
+        for node in workflow.api().values():
+            kind = node["class_type"]
+            if kind in CORE:
+                assert set(node["inputs"]) == set(CORE[kind]), name
+                continue
+            known = {given["name"]: given for given in nodes[kind]["inputs"]}
+            assert set(node["inputs"]) <= set(known), name
+            needed = {given["name"] for given in known.values() if not given["optional"]}
+            assert needed <= set(node["inputs"]), name
+            for field, value in node["inputs"].items():
+                assert isinstance(value, list) or is_fine(known[field], value), (name, kind, field, value)
+
+
+def test_links_fit_both_ends(workflows, nodes):
+    for name, workflow in workflows.items():
+        by_id = {node["id"]: node for node in workflow.graph["nodes"]}
+        for link, origin, slot, target, place, kind in workflow.graph["links"]:
+            assert link in by_id[origin]["outputs"][slot]["links"], name
+            assert by_id[target]["inputs"][place]["link"] == link, name
+            assert nodes[by_id[origin]["type"]]["outputs"][slot]["kind"] == kind, name
+            assert by_id[target]["inputs"][place]["type"] in (kind, "*"), name
+        count = sum(given["link"] is not None for node in by_id.values() for given in node["inputs"])
+        assert count == len(workflow.graph["links"]), name
+
+
+def test_each_says_what_to_press(workflows):
+    for name, workflow in workflows.items():
+        notes = [node["widgets_values"][0] for node in workflow.graph["nodes"] if node["type"] in NOTES]
+        assert notes and "**Run**" in notes[0], name
