@@ -67,6 +67,8 @@ function addPanelWidget(node, panel) {
   const height = node.constructor.nodeData.output_node ? PANEL_HEIGHT : LOW_PANEL_HEIGHT;
   const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
     serialize: false,
+    // The side panel of newer front ends would take the element away from the node.
+    hideInPanel: true,
     getMinHeight: () => height,
   });
   widget.serialize = false;
