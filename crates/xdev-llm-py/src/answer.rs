@@ -9,6 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList};
 use tokio::time::sleep;
+use xdev_llm::wire::ServerKind;
 use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits, Server};
 
 use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Queue, Value, interrupted};
@@ -92,14 +93,14 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
         && job.auto_detect
         && let Some(other) = operation.unless_cancelled(stand_in(client, &server, error)).await?
     {
-        let facts = facts(client, &other).await;
-        let name = facts.as_ref().map_or("A model server", |facts| facts.name.as_str());
+        let facts = facts(client, &other, &operation.unless_cancelled(other.kind()).await??);
+        let name = &facts.name;
         let note = format!(
             "Nothing answers at {}; {name} at {}, found on this machine, was asked instead.",
             server.url(),
             other.url()
         );
-        operation.state().facts = Facts { server: facts, notes: vec![note] };
+        operation.state().facts = Facts { server: Some(facts), notes: vec![note] };
         result = ask(operation, client, &other, &job).await;
     }
     let answer = result?;
@@ -135,22 +136,20 @@ async fn ask(
             Err(interrupted) => return Err(interrupted.with_partial(stream.reply().clone())),
         };
         if matches!(event, Event::Started { .. }) {
-            // What the server is has been asked before the chat, and is remembered.
-            let facts = facts(client, server).await;
-            operation.state().facts.server = facts;
+            let facts = facts(client, server, &ServerKind::new(stream.reply().sent.server_kind.clone()));
+            operation.state().facts.server = Some(facts);
         }
         operation.push(&event);
     }
 }
 
-async fn facts(client: &Client, server: &Server) -> Option<ServerFacts> {
-    let kind = server.kind().await.ok()?;
-    Some(ServerFacts {
+fn facts(client: &Client, server: &Server, kind: &ServerKind) -> ServerFacts {
+    ServerFacts {
         url: server.url().to_owned(),
-        name: client.rows().row(&kind).name.clone(),
+        name: client.rows().row(kind).name.clone(),
         kind: kind.as_str().to_owned(),
         source: server.source().clone(),
-    })
+    }
 }
 
 impl Listener {
@@ -162,7 +161,7 @@ impl Listener {
                 () = sleep(self.interval) => false,
             };
             let batch = operation.state().batch.as_mut().map(Queue::take).unwrap_or_default();
-            self.call(batch).await?;
+            self.call(batch, is_last).await?;
             if is_last {
                 return Ok(());
             }
@@ -170,16 +169,29 @@ impl Listener {
     }
 
     /// Calls the function on a thread of its own, so that the runtime never waits for the interpreter.
-    async fn call(self: &Arc<Self>, batch: Vec<Event>) -> Result<(), Stop> {
+    async fn call(self: &Arc<Self>, batch: Vec<Event>, is_last: bool) -> Result<(), Stop> {
         let listener = Arc::clone(self);
-        let called =
-            tokio::task::spawn_blocking(move || Python::try_attach(|py| listener.call_now(py, &batch)));
+        let called = tokio::task::spawn_blocking(move || {
+            Python::try_attach(|py| {
+                let called = listener.call_now(py, &batch);
+                if is_last || !matches!(called, Ok(true)) {
+                    // Let go here, with the interpreter: elsewhere it would wait for the next call into it.
+                    drop(listener.take());
+                }
+                called
+            })
+        });
         match called.await {
             Ok(Some(Ok(true))) => Ok(()),
             Ok(Some(Err(raised))) => Err(Stop(Some(raised))),
             // It wants no more, the interpreter ends, or the call panicked.
             Ok(Some(Ok(false)) | None) | Err(_) => Err(Stop(None)),
         }
+    }
+
+    /// Takes the function away.
+    pub(crate) fn take(&self) -> Option<Py<PyAny>> {
+        self.function.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Calls the function; false where the run is to end.

@@ -172,6 +172,21 @@ async def ask(feed, **request):
     return reply
 
 
+async def look(call, seconds=None):
+    """Awaits what a server tells of itself; ends at once when the user cancels, and raises TimeoutError after `seconds`."""
+    task = asyncio.ensure_future(call)
+    until = None if seconds is None else time.monotonic() + seconds
+    try:
+        while not (await asyncio.wait({task}, timeout=INTERVAL))[0]:
+            if comfy.model_management.processing_interrupted():
+                raise comfy.model_management.InterruptProcessingException()
+            if until is not None and time.monotonic() > until:
+                raise TimeoutError(f"no answer in {seconds} s")
+        return task.result()
+    finally:
+        task.cancel()
+
+
 def told(reply):
     """What the panel says of a reply besides its text."""
     wanted = ("tokens_per_second", "time_to_first_token", "output_tokens", "duration", "finish_reason")

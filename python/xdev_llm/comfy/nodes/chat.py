@@ -200,8 +200,8 @@ async def _server_info(reply):
     """Which server answered, and what it has; an answer is not spoilt by a list that fails."""
     info = {"server": reply.server, "model": reply.model, "notes": reply.notes}
     try:
-        found = await bridge.client().server(reply.server["url"])
-    except xdev_llm.Error as error:
+        found = await bridge.look(bridge.client().server(reply.server["url"]), shared.PATIENCE)
+    except (xdev_llm.Error, TimeoutError) as error:
         info["notes"] = [*reply.notes, f"The server's state could not be read: {error}"]
         return info
     info["server"] = {**reply.server, "version": found.version, "health": found.health}
@@ -218,6 +218,7 @@ def check(**values):
         request = {name: value for name, value in _request(given).items() if value is not None}
         if "prompt" in values and values["prompt"] is None:
             request["prompt"] = "(linked)"
+        problems += shared.unknown_choices(INPUTS, given)
         named = {name for name, _ in problems}
         for field, message in bridge.client().check(**request):
             field = {"messages": "message_history", "server": "server_url"}.get(field, field)
@@ -236,8 +237,9 @@ async def fingerprint(node_id, **values):
     if model in ("", "auto") and values.get("server_url") is not None:
         detects = values.get("auto_detect_server", True) is not False
         try:
-            target = await bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
-        except xdev_llm.Error:
+            target = bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
+            target = await bridge.look(target, shared.PATIENCE)
+        except (xdev_llm.Error, TimeoutError):
             # Asking decides: it names what is wrong, or takes another server.
             return float("nan")
         marks += [target["url"], target["model"]]

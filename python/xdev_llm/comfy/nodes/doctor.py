@@ -22,7 +22,7 @@ INPUTS = (
 
 async def run(node_id, **values):
     """Examines, and gives the report."""
-    report = await bridge.client().doctor(values["server_url"] or None, values.get("model") or None)
+    report = await bridge.look(bridge.client().doctor(values["server_url"] or None, values.get("model") or None))
     lines = []
     for found in report["checks"]:
         lines.append(f"{found['status']:<4}  {found['name']:<10}  {found['message']}")

@@ -5,8 +5,6 @@ Not here: loading and unloading.
 
 import fnmatch
 
-import xdev_llm
-
 from .. import bridge
 from ..schema import Input, Node, Outcome, Output
 from . import shared
@@ -25,7 +23,7 @@ INPUTS = (
 
 async def run(node_id, **values):
     """Lists the models."""
-    info = await bridge.client().server(values["server_url"] or None, fresh=True)
+    info = await bridge.look(bridge.client().server(values["server_url"] or None, fresh=True))
     wanted = [model for model in info.models if _is_wanted(model.id, values.get("filter", ""))]
     details = shared.as_json([model.as_dict() for model in wanted])
     ids = "\n".join(model.id for model in wanted)
@@ -44,10 +42,7 @@ async def fingerprint(node_id, **values):
     """Changes with what the server has."""
     if values.get("server_url") is None:
         return ""
-    try:
-        return shared.state_of(await bridge.client().server(values["server_url"] or None, fresh=True))
-    except xdev_llm.Error:
-        return float("nan")
+    return await shared.state_of(values["server_url"])
 
 
 MODELS = Node(

@@ -24,7 +24,7 @@ async def run(node_id, **values):
     """Asks the server how it is; a named server that is down is an answer too."""
     server = values["server"]
     try:
-        info = await bridge.client().server(server or None, fresh=True)
+        info = await bridge.look(bridge.client().server(server or None, fresh=True))
     except xdev_llm.Unreachable as error:
         if not server:
             raise
@@ -42,10 +42,7 @@ async def fingerprint(node_id, **values):
     """Changes with the server's state, so that what hangs on this node runs again only then."""
     if values.get("server") is None:
         return ""
-    try:
-        return shared.state_of(await bridge.client().server(values["server"] or None, fresh=True))
-    except xdev_llm.Error as error:
-        return str(error)
+    return await shared.state_of(values["server"])
 
 
 SERVER = Node(

@@ -92,6 +92,9 @@ STOP = Input(
     options={"multiline": True, "dynamicPrompts": False},
 )
 
+# Seconds that an answer, or the choice between asking and not asking, waits for what a server tells of itself.
+PATIENCE = 2
+
 # Widgets whose 0 means that nothing is sent.
 _ZERO_IS_NOT_SENT = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
 
@@ -131,6 +134,15 @@ def keys_in(values):
     ]
 
 
+def unknown_choices(inputs, values):
+    """The fields whose value is none of their choices: ComfyUI leaves fields alone that a node checks itself."""
+    return [
+        (given.name, f'"{values[given.name]}" is none of: {", ".join(given.choices)}.')
+        for given in inputs
+        if isinstance(given.choices, list) and given.name in values and values[given.name] not in given.choices
+    ]
+
+
 def in_words(problems):
     """All bad fields as one text, or ""."""
     return "\n".join(f"{field}: {message}" for field, message in problems)
@@ -148,6 +160,10 @@ def listed(info, models=None):
     return [f"- {model.id}" + (f" ({states[model.state]})" if model.state in states else "") for model in models]
 
 
-def state_of(info):
-    """What changes when a server, its health or its models do: part of fingerprints."""
-    return json.dumps([info.url, str(info.health), [model.as_dict() for model in info.models]], sort_keys=True)
+async def state_of(server):
+    """What changes when a server, its health or its models do: the fingerprint of nodes that show them."""
+    try:
+        info = await bridge.look(bridge.client().server(server or None, fresh=True), PATIENCE)
+    except (xdev_llm.Error, TimeoutError) as error:
+        return str(error)
+    return json.dumps([info.url, info.health, [model.as_dict() for model in info.models]], sort_keys=True)
