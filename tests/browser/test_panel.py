@@ -130,7 +130,7 @@ def test_answers_come_back_after_a_reload_and_from_the_cache(canvas, chat):
 
 
 def test_a_reload_in_the_middle_of_an_answer(canvas, chat):
-    node = chat("--tokens", "150", "--token-delay", "100")
+    node = chat("--tokens", "100", "--token-delay", "100")
     canvas.run()
     node.wait_state("streaming")
     canvas.until(KEPT, node.server.url)
@@ -140,7 +140,7 @@ def test_a_reload_in_the_middle_of_an_answer(canvas, chat):
     node.wait_state("streaming")
     assert "before this page was loaded" in node.text("section > .xdev-llm-note", 1)
     node.wait_state("done")
-    assert node.answer() == "tok " * 150 and node.text("section > .xdev-llm-note", 1) == ""
+    assert node.answer() == "tok " * 100 and node.text("section > .xdev-llm-note", 1) == ""
     canvas.clear()
 
 

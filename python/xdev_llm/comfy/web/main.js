@@ -22,7 +22,7 @@ const PANEL_HEIGHT = 240;
 const LOW_PANEL_HEIGHT = 90;
 const NODE_WIDTH = 420;
 // What a field of several lines grows to when the node is made taller; the rest goes to the prompt and the answer.
-const FIELD_HEIGHT = 90;
+const FIELD_HEIGHT = 60;
 
 const answers = new Answers();
 const attached = new WeakMap();
