@@ -173,3 +173,9 @@ def test_each_says_what_to_press(workflows):
     for name, workflow in workflows.items():
         notes = [node["widgets_values"][0] for node in workflow.graph["nodes"] if node["type"] in NOTES]
         assert notes and "**Run**" in notes[0], name
+
+
+def test_each_has_a_small_picture(root, workflows):
+    pictures = {path.stem: path.stat().st_size for path in (root / "example_workflows").glob("*.jpg")}
+    assert set(pictures) == set(workflows)
+    assert max(pictures.values()) < 40_000
