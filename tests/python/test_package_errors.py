@@ -4,7 +4,7 @@ import re
 
 import pytest
 import xdev_llm
-from support import ROOT, chats
+from .support import ROOT, chats
 from xdev_llm import errors
 
 PARENTS = {
