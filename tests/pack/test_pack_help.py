@@ -1,4 +1,7 @@
-"""The help pages: every node has one in English and in Chinese, and they speak of inputs and outputs that exist."""
+"""The help pages: each node has one in English and in Chinese, which speaks of inputs and outputs that exist.
+
+Not here: whether a front end finds them.
+"""
 
 import json
 import re
@@ -28,7 +31,7 @@ def pages(request, root, folder):
 
 
 def inputs_told(page):
-    """The inputs that the section of inputs, the first of a page, has a line for; bold, one or more a line."""
+    """The inputs that have a line in the section of inputs, the first of a page; bold, one or more a line."""
     section = page.split("\n## ")[1]
     lines = [re.split("[:：]", line)[0] for line in section.splitlines() if line.startswith("- ")]
     return {name for line in lines for name in re.findall(r"\*\*(.+?)\*\*", line)}
