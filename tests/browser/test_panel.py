@@ -85,15 +85,16 @@ def test_a_list_has_a_section_for_each_item(canvas, chat):
 
 def test_a_second_run_begins_anew(canvas, chat):
     texts = canvas.add("Test_Texts", (60, 40), text="one\ntwo")
-    node = chat("--tokens", "3", position=(520, 40))
+    node = chat("--tokens", "20", "--token-delay", "50", position=(520, 40))
     canvas.link(texts, 0, node, "prompt")
     canvas.run()
     node.wait_state("done", 2)
     texts.choose("text", "only one")
     canvas.run()
-    node.panel.locator(".xdev-llm-section").nth(1).wait_for(state="detached")
+    node.wait_state("streaming")
+    assert node.panel.locator(".xdev-llm-section").count() == 1, "nothing is left of the first run"
     node.wait_state("done")
-    assert node.answer() == "tok tok tok " and node.text("title") == ""
+    assert node.answer() == "tok " * 20 and node.text("title") == ""
 
 
 def test_run_pressed_twice_shows_the_second_answer_alone(canvas, chat):

@@ -186,6 +186,7 @@ def test_the_side_panel_leaves_the_panel_in_the_node(canvas):
     canvas.page.get_by_test_id("info-button").click()
     canvas.page.get_by_text("Parameters", exact=True).click()
     canvas.page.get_by_text("fallback_text").last.wait_for()
+    assert canvas.page.get_by_text("xdev_llm_panel").count() == 0
     canvas.picture("side-panel")
     in_node = node.panel.locator("xpath=ancestor::*[contains(@class, 'dom-widget')]")
     assert node.panel.is_visible() and in_node.count() == 1
