@@ -14,7 +14,7 @@ use crate::answer::Listener;
 use crate::awaiting::awaiting;
 use crate::json;
 use crate::operation::{Lease, Operation, Outcome, Step, Value, raise};
-use crate::runtime;
+use crate::runtime::{self, Visit};
 use crate::values::{ChatEvent, ChatReply, ServerInfo, model_list};
 
 /// How long a wait may go on without a look for signals.
@@ -77,7 +77,10 @@ pub(crate) fn wait<'py>(py: Python<'py>, operation: &Arc<Operation>) -> PyResult
 /// server to stop as well. In a forked child nothing will ever come.
 fn pause(py: Python<'_>, operation: &Operation, wait: fn(&Operation, Duration)) -> PyResult<()> {
     runtime::runtime(py)?;
+    // A daemon thread that waits here when the interpreter ends has to get out in time.
+    let visit = Visit::begin();
     py.detach(|| wait(operation, SIGNALS));
+    drop(visit);
     py.check_signals().inspect_err(|_| operation.cancel())
 }
 
