@@ -4,8 +4,9 @@ import re
 
 import pytest
 import xdev_llm
-from support import ROOT, chats
 from xdev_llm import errors
+
+from .support import ROOT, chats
 
 PARENTS = {
     "InvalidInput": ValueError,

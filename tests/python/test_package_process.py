@@ -8,7 +8,8 @@ import time
 
 import pytest
 import xdev_llm
-from support import PATIENCE, closed_by_client, wait_until
+
+from .support import PATIENCE, closed_by_client, wait_until
 
 ASK = "import sys, xdev_llm\nrun = xdev_llm.Client().chat('Hello', server=sys.argv[1])\n"
 
@@ -116,6 +117,13 @@ while not run.text: time.sleep(0.01)
     finished(code, slow.url)
     assert time.monotonic() - start < 10
     wait_until(lambda: closed_by_client(slow))
+
+
+def test_the_interpreter_ends_just_as_an_answer_came(finished, server):
+    """The thread that brings the answer into the loop may still be inside; it took the process with it."""
+    code = ASK + "import asyncio\nasync def ask(): return (await run).text\nprint(asyncio.run(ask()))"
+    for _ in range(10):
+        assert finished(code, server.url) == "Hello there, friend.\n"
 
 
 def test_the_import_brings_nothing_with_it(finished):

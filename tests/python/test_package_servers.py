@@ -5,7 +5,8 @@ import socket
 
 import pytest
 import xdev_llm
-from support import asked, body, chats
+
+from .support import asked, body, chats
 
 
 @pytest.fixture
@@ -129,3 +130,20 @@ def test_the_original_failure_is_told_where_none_is_found(alone, client, free_po
 def test_none_given_is_the_first_found(sandbox, server):
     reply = discovering(sandbox, server).chat("Hello").wait()
     assert reply.server["source"] == "discovered" and body(server)["messages"][0]["content"] == "Hello"
+
+
+def test_what_a_chat_would_ask_is_told_without_a_chat(client, mock):
+    server = mock("--personality", "lmstudio")
+    assert client.resolve(server.url).wait() == {"url": server.url, "model": "qwen3-4b"}
+    assert client.resolve(server.url, "mine").wait() == {"url": server.url, "model": "mine"}
+    assert chats(server) == []
+
+
+def test_the_doctor_tells_whether_it_works(client, server, free_port):
+    report = client.doctor(server.url, "auto").wait()
+    assert report["works"] is True
+    assert all({"status", "name", "message"} <= {*check} for check in report["checks"])
+    assert chats(server) and "answer" in {check["name"] for check in report["checks"]}
+    report = client.doctor(f"http://127.0.0.1:{free_port}").wait()
+    assert report["works"] is False
+    assert any(check["status"] == "fail" and check["cure"] for check in report["checks"])

@@ -12,7 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import PATIENCE, ROOT
+
+from .support import PATIENCE, ROOT
 
 PACKAGE = ROOT / "python" / "xdev_llm"
 # Asked for now: the tests have a home of their own.
