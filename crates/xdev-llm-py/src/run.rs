@@ -65,6 +65,8 @@ impl<'py> IntoPyObject<'py> for Next {
 
 /// Waits on this thread, which may be the one that gets the signals.
 pub(crate) fn wait<'py>(py: Python<'py>, operation: &Arc<Operation>) -> PyResult<Bound<'py, PyAny>> {
+    // A daemon thread that is here when the interpreter ends has to get out in time, its exception made.
+    let _visit = Visit::begin();
     loop {
         if let Some(outcome) = operation.outcome() {
             return Ended(outcome).into_pyobject(py);
@@ -77,10 +79,7 @@ pub(crate) fn wait<'py>(py: Python<'py>, operation: &Arc<Operation>) -> PyResult
 /// server to stop as well. In a forked child nothing will ever come.
 fn pause(py: Python<'_>, operation: &Operation, wait: fn(&Operation, Duration)) -> PyResult<()> {
     runtime::runtime(py)?;
-    // A daemon thread that waits here when the interpreter ends has to get out in time.
-    let visit = Visit::begin();
     py.detach(|| wait(operation, SIGNALS));
-    drop(visit);
     py.check_signals().inspect_err(|_| operation.cancel())
 }
 
@@ -152,6 +151,7 @@ impl ChatRun {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, ChatEvent>> {
         let operation = &self.lease.0;
+        let _visit = Visit::begin();
         loop {
             match operation.step() {
                 Some(Step::Over(Ok(_))) => return Err(PyStopIteration::new_err(())),
