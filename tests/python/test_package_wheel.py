@@ -48,10 +48,11 @@ def test_it_carries_every_file_of_the_package_as_it_stands(wheel):
     with zipfile.ZipFile(wheel) as archive:
         carried = {name for name in archive.namelist() if name.startswith("xdev_llm/")}
         native = {name for name in carried if name.startswith("xdev_llm/_native.abi3.")}
-        expected = {f"xdev_llm/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*") if is_source(path)}
+        sources = filter(is_source, PACKAGE.rglob("*"))
+        expected = {path.relative_to(PACKAGE.parent).as_posix() for path in sources}
         assert len(native) == 1 and carried - native == expected
         for name in expected:
-            assert archive.read(name) == (PACKAGE.parent / name).read_bytes(), f"{name} changed since the build"
+            assert archive.read(name) == (PACKAGE.parent / name).read_bytes(), f"{name} is newer"
 
 
 def test_no_text_in_it_names_the_machine_that_built_it(wheel):
@@ -64,7 +65,8 @@ def other_pythons():
     """The interpreters of this machine, one of each minor version, on PATH or in pyenv's folder."""
     found = {}
     for minor in MINORS:
-        candidates = [*HOME.glob(f".pyenv/versions/3.{minor}.*/bin/python3.{minor}"), shutil.which(f"python3.{minor}")]
+        name = f"python3.{minor}"
+        candidates = [*HOME.glob(f".pyenv/versions/3.{minor}.*/bin/{name}"), shutil.which(name)]
         for candidate in filter(None, candidates):
             # One of pyenv's own commands is there and fails where its version is not chosen.
             told = subprocess.run([candidate, "--version"], capture_output=True, text=True)
