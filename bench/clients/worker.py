@@ -141,7 +141,8 @@ class XdevLlm:
         self.make = xdev_llm.Client
 
     def stream(self, client, url):
-        yield client.chat(PROMPT, server=url, model=MODEL).wait().text
+        # The default would cut the answer after 1,024 tokens.
+        yield client.chat(PROMPT, server=url, model=MODEL, max_tokens=8192).wait().text
 
 
 class OpenAi:

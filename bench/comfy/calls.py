@@ -45,20 +45,22 @@ class Calls:
         self.rows = [self.over_raw, self.share, self.share_new]
         self.details = [self.raw]
 
+    def seconds(self, node, inputs):
+        """One prompt, with a new seed: the host has cached the last answer."""
+        return self.browser.end(self.browser.start(node, {**inputs, "seed": next(self.seeds)}))
+
     def go(self, round_number, is_measured=True):
         """One round; the order moves on by one."""
-        raw = {streams: statistics.mean(self.server.raw_seconds(streams) for _ in range(self.prompts)) for streams in (True, False)}
+        raw = {streams: self.server.raw_seconds(streams, self.prompts) for streams in (True, False)}
         raw[None] = 0.0
         names = list(self.nodes)
         begin = round_number % len(names)
         over = {}
         for name in names[begin:] + names[:begin]:
             node, inputs, streams = self.nodes[name]
-            taken = []
-            for _ in range(self.prompts):
-                # A new seed: the host has cached the last answer.
-                taken.append(self.browser.end(self.browser.start(node, {**inputs, "seed": next(self.seeds)})))
-            over[name] = 1000 * (statistics.mean(taken) - raw[streams])
+            self.seconds(node, inputs)  # the server may have closed the connection since the last round
+            taken = statistics.mean(self.seconds(node, inputs) for _ in range(self.prompts))
+            over[name] = 1000 * (taken - raw[streams])
         if not is_measured:
             return
         for name in names:

@@ -12,7 +12,7 @@ from report import Row
 
 WORKER = ROOT / "bench" / "clients" / "worker.py"
 # How often a round each does the job: about as long for all.
-STREAMERS = {"xdev-llm": 20, "aiohttp": 2, "requests": 2, "openai": 1}
+STREAMERS = {"xdev-llm": 50, "aiohttp": 5, "requests": 5, "openai": 1}
 APPENDERS = {"xdev-llm": 4, "json": 2}
 HISTORY_BYTES = 10_000_000
 

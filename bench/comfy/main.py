@@ -23,7 +23,7 @@ from report import show, table
 from traffic import Traffic
 
 PACKAGES = ("requests", "openai", "aiohttp")
-STREAM_TOKENS = 20_000
+STREAM_TOKENS = 8_000
 # Rounds, prompts of a node in a round, cancellations of a kind in a round.
 FULL, QUICK = (21, 20, 5), (3, 10, 3)
 # Tokens and tokens a second. The slow one takes its time.
@@ -50,7 +50,8 @@ class Bench:
         self.notes = []
         command = arguments.mock
         instant = self.server(command, tokens=TOKENS)
-        long = self.server(command, tokens=STREAM_TOKENS)
+        # This one closes no connection between two rounds.
+        long = self.server(command, tokens=STREAM_TOKENS, personality="generic")
         talking = self.server(command, tokens=1_000_000, token_delay=20)
         silent = self.server(command, tokens=1, first_token_delay=3_600_000)
         busy = {"while tokens come": talking, "before the first token": silent}

@@ -15,10 +15,10 @@ PROMPT = "Tell me about the sea."
 
 
 class ModelServer:
-    """`ModelServer` is a test server that plays LM Studio and answers with so many tokens."""
+    """`ModelServer` is a test server that answers with so many tokens; it plays LM Studio where nothing else is said."""
 
-    def __init__(self, command, *, tokens, first_token_delay=0, token_delay=0):
-        flags = ["--personality", "lmstudio", "--port", "0", "--model", MODEL, "--tokens", str(tokens)]
+    def __init__(self, command, *, tokens, first_token_delay=0, token_delay=0, personality="lmstudio"):
+        flags = ["--personality", personality, "--port", "0", "--model", MODEL, "--tokens", str(tokens)]
         flags += ["--first-token-delay", str(first_token_delay), "--token-delay", str(token_delay)]
         self.process = subprocess.Popen([command, *flags], stdout=subprocess.PIPE, text=True)
         listening = self.process.stdout.readline()
@@ -27,7 +27,6 @@ class ModelServer:
             raise SystemExit(f"the test server did not start: {listening!r}")
         self.url = match[1]
         self.address = (match[2], int(match[3]))
-        self._raw = {}
 
     def end(self):
         self.process.kill()
@@ -53,27 +52,16 @@ class ModelServer:
         asked = [request for request in self._control("requests") if request["path"] == "/v1/models"]
         return middle * 1000 - asked[-1]["at_ms"]
 
-    def raw_seconds(self, stream):
-        """Sends a request written beforehand over a kept connection, and reads to the end of the answer."""
-        connection = self._raw.get(stream)
-        if connection is None:
-            connection = self._raw[stream] = socket.create_connection(self.address)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def raw_seconds(self, stream, times):
+        """The mean time to send a request written beforehand over a kept connection, and to read to the end of the answer."""
         request = self._request(stream)
-        begun = time.perf_counter()
-        connection.sendall(request)
-        answer, left = b"", None
-        while left is None or left > 0:
-            piece = connection.recv(65536)
-            if not piece:
-                raise SystemExit("the test server closed the connection")
-            answer += piece
-            if stream:
-                left = 0 if answer.endswith(b"\r\n0\r\n\r\n") else 1
-            else:
-                told = re.search(rb"(?i)content-length: (\d+)", answer)
-                left = int(told[1]) + answer.index(b"\r\n\r\n") + 4 - len(answer)
-        return time.perf_counter() - begun
+        with socket.create_connection(self.address) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            exchange(connection, request)
+            begun = time.perf_counter()
+            for _ in range(times):
+                exchange(connection, request)
+            return (time.perf_counter() - begun) / times
 
     def _request(self, stream):
         body = {"model": MODEL, "messages": [{"role": "user", "content": PROMPT}], "stream": stream}
@@ -83,3 +71,17 @@ class ModelServer:
         host = "{}:{}".format(*self.address)
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         return head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(data), data)
+
+
+def exchange(connection, request):
+    """Sends the request, and reads to the end that the head tells: a length, or a last chunk."""
+    connection.sendall(request)
+    answer, length = b"", None
+    while not (answer.endswith(b"\r\n0\r\n\r\n") if length is None else len(answer) == length):
+        piece = connection.recv(65536)
+        if not piece:
+            raise SystemExit("the test server closed the connection")
+        if not answer:
+            told = re.search(rb"(?i)content-length: (\d+)", piece)
+            length = int(told[1]) + piece.index(b"\r\n\r\n") + 4 if told else None
+        answer += piece

@@ -33,7 +33,7 @@ class Peer:
         return {"required": required, "hidden": {"node_id": "UNIQUE_ID"}}
 
     def run(self, prompt, server_url, model, seed, mode, node_id):
-        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0.7, "max_tokens": 1024}
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0.7, "max_tokens": 8192}
         text = self.ask(server_url, {**body, "seed": seed}, mode, Progress(node_id) if mode == SHOWN else None)
         if not text:
             raise RuntimeError("the server answered with nothing")

@@ -326,6 +326,6 @@ fn rank(ports: &[u16], found: &Found) -> usize {
 
 fn nothing_found() -> Error {
     Error::new(ErrorKind::Unreachable, "No model server was found on this machine.").with_hint(
-        "Start one (LM Studio: Developer tab, Start server; Ollama: `ollama serve`), name one with --server, or install the built-in engine: `xdev-llm engine install`.",
+        "Start one (LM Studio: Developer tab, Start server; Ollama: `ollama serve`), name another, or install the built-in engine: `xdev-llm engine install`.",
     )
 }

@@ -9,7 +9,7 @@ import { app } from "../../scripts/app.js";
 const TABLE = {
   en: {
     panel: "Answer of {title}",
-    empty: "The answer appears here.",
+    empty: "Press Run; the result appears here.",
     waiting: "Waiting for the first word",
     loading_model: "Loading the model",
     reading_prompt: "Reading the prompt",
@@ -17,6 +17,7 @@ const TABLE = {
     error: "Failed",
     headless: "The beginning came before this page was loaded; the whole answer follows at the end.",
     reasoning: "Reasoning",
+    characters: "{n} characters",
     item: "{index} of {count}",
     copy: "Copy the answer",
     copied: "Copied",
@@ -49,7 +50,7 @@ const TABLE = {
   },
   zh: {
     panel: "{title} 的回答",
-    empty: "回答会显示在这里。",
+    empty: "点击“运行”，结果将显示在这里。",
     waiting: "等待第一个词",
     loading_model: "正在加载模型",
     reading_prompt: "正在读取提示词",
@@ -57,6 +58,7 @@ const TABLE = {
     error: "失败",
     headless: "页面加载之前的内容未显示；完整回答将在结束时给出。",
     reasoning: "思考过程",
+    characters: "{n} 个字符",
     item: "第 {index} 项，共 {count} 项",
     copy: "复制回答",
     copied: "已复制",
