@@ -8,6 +8,7 @@ import time
 import pytest
 
 from conftest import wait_until
+from host.hosts import runs_beside
 from nodes.graphs import RESPONSE, chat, events, node
 
 LIMIT = 0.2
@@ -56,7 +57,7 @@ def test_while_the_answer_arrives(client, server, attempt):
 def test_all_items_of_a_list(client, server):
     server.script(**LONG)
     graph = {**chat(server, prompt=["list", 0]), "list": node("ProbeList", count=4, text="Question")}
-    at_once = 4 if client.host.kind in ("contract", "real") else 1
+    at_once = 4 if runs_beside(client.host.kind) else 1
     cancel(client, graph, server, lambda: len(server.chats()) == at_once and has_text(client)(), at_once)
 
 
