@@ -117,14 +117,6 @@ def test_while_it_is_found_out_what_the_server_is(client, serve):
     survives(client)
 
 
-def test_an_interrupt_of_another_prompt_is_none(client, server):
-    server.script(repeat=20, token_delay_ms=20)
-    prompt_id = client.queue(chat(server))
-    wait_until(server.chats)
-    client.interrupt("another")
-    assert client.wait(prompt_id).text(RESPONSE) == ["tok " * 20]
-
-
 def test_after_a_cancel_the_same_prompt_runs_again(client, server):
     server.script(**LONG)
     cancel(client, chat(server, seed=1), server, has_text(client))
