@@ -9,12 +9,12 @@ import time
 
 from model_server import MODEL, PROMPT
 from places import OURS, wait_until
-from report import Row
+from report import Part, Row
 
 PATIENCE = 30
 
 
-class Cancelling:
+class Cancelling(Part):
     """`Cancelling` cancels our node again and again in one host."""
 
     def __init__(self, where, browser, servers, times):
@@ -35,7 +35,6 @@ class Cancelling:
                 Row("the same, 99 of 100", goal=200.0, percentile=99),
             ]
             self.rows += self.ended[what] + self.closed[what]
-        self.details = []
 
     def go(self, round_number, is_measured=True):
         """One round: each server so many times."""
