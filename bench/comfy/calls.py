@@ -1,7 +1,7 @@
 """What one call costs in a host, beyond what the model server takes by itself.
 
-One prompt holds one node; its time is the host's own, from `execution_start` to `execution_success`. The host tells it
-in whole milliseconds, so a round's value is the mean of many prompts. Not here: cancelling (`cancelling`).
+One prompt holds one node; its time is the host's own, from `execution_start` to `execution_success`. A round's value is
+the median of some prompts. Not here: cancelling (`cancelling`).
 """
 
 import itertools
@@ -65,7 +65,7 @@ class Calls(Part):
         for name in names[begin:] + names[:begin]:
             node, inputs, streams = self.nodes[name]
             self.seconds(node, inputs)  # the server may have closed the connection since the last round
-            taken = statistics.mean(self.seconds(node, inputs) for _ in range(self.prompts))
+            taken = statistics.median(self.seconds(node, inputs) for _ in range(self.prompts))
             over[name] = 1000 * (taken - raw[streams])
         if not is_measured:
             return

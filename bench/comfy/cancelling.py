@@ -62,5 +62,4 @@ class Cancelling(Part):
         end = self.browser.wait_for("execution_interrupted", seconds=PATIENCE)
         self.browser.wait_for("executing", lambda data: data["node"] is None, PATIENCE)
         closed = wait_until(lambda: server.chats()[0]["client_closed_ms"], PATIENCE, "the close")
-        # The host cuts its times to whole milliseconds.
-        return end.data["timestamp"] + 0.5 - pressed, closed + offset - pressed
+        return 1000 * end.data["exact"] - pressed, closed + offset - pressed

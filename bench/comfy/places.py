@@ -76,7 +76,7 @@ class Browser(Client):
         told = {message.kind: message.data for message in list(self.messages)}
         if "execution_success" not in told:
             raise SystemExit(f"a prompt failed: {told.get('execution_error')}\n{self.host.log()[-3000:]}")
-        return (told["execution_success"]["timestamp"] - told["execution_start"]["timestamp"]) / 1000
+        return told["execution_success"]["exact"] - told["execution_start"]["exact"]
 
     def widgets(self, node_class):
         """What the front end sends of a node that was just put on the canvas: every widget's default."""
