@@ -2,7 +2,6 @@
 The native part of xdev_llm.
 """
 
-from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
 __all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "trim_history"]
@@ -197,7 +196,7 @@ class Client:
         """
         Reads the config; raises ConfigError for what is wrong in it and InvalidInput for a wrong value given here.
         """
-    def chat(self, /, prompt: str | None = None, *, messages: str | list | None = None, system_prompt: str | None = None, server: str | None = None, model: str | None = None, preset: str | None = None, temperature: SupportsFloat | SupportsIndex | None = None, top_p: SupportsFloat | SupportsIndex | None = None, top_k: SupportsIndex | None = None, min_p: SupportsFloat | SupportsIndex | None = None, max_tokens: SupportsIndex | None = None, seed: SupportsIndex | None = None, stop: SupportsGetItem[int, str] | None = None, presence_penalty: SupportsFloat | SupportsIndex | None = None, frequency_penalty: SupportsFloat | SupportsIndex | None = None, repeat_penalty: SupportsFloat | SupportsIndex | None = None, reasoning: str | None = None, response_format: Any | None = None, keep_alive: SupportsIndex | None = None, context_length: SupportsIndex | None = None, timeout: SupportsFloat | SupportsIndex | None = None, deadline: SupportsFloat | SupportsIndex | None = None, auto_detect_server: bool = False, extra: dict | None = None, on_events: Any | None = None, interval: SupportsFloat | SupportsIndex = 0.05) -> ChatRun:
+    def chat(self, /, prompt: str | None = None, *, messages: "str | list[dict] | None" = None, system_prompt: str | None = None, server: str | None = None, model: str | None = None, preset: str | None = None, temperature: SupportsFloat | SupportsIndex | None = None, top_p: SupportsFloat | SupportsIndex | None = None, top_k: SupportsIndex | None = None, min_p: SupportsFloat | SupportsIndex | None = None, max_tokens: SupportsIndex | None = None, seed: SupportsIndex | None = None, stop: "list[str] | None" = None, presence_penalty: SupportsFloat | SupportsIndex | None = None, frequency_penalty: SupportsFloat | SupportsIndex | None = None, repeat_penalty: SupportsFloat | SupportsIndex | None = None, reasoning: str | None = None, response_format: "str | dict | None" = None, keep_alive: SupportsIndex | None = None, context_length: SupportsIndex | None = None, timeout: SupportsFloat | SupportsIndex | None = None, deadline: SupportsFloat | SupportsIndex | None = None, auto_detect_server: bool = False, extra: dict | None = None, on_events: Any | None = None, interval: SupportsFloat | SupportsIndex = 0.05) -> ChatRun:
         """
         Starts a chat at once and gives the run: wait for it, await it or iterate over it.
 
@@ -369,7 +368,7 @@ def count_tokens(text: str) -> int:
     Estimates the tokens of a conversation in JSON, or of any other text: tokenizers differ by a third.
     """
 
-def discover() -> Any:
+def discover() -> "list[ServerInfo]":
     """
     The model servers on this machine.
     """
@@ -379,7 +378,7 @@ def looks_like_key(text: str) -> bool:
     Whether a text looks like an API key, so that a field that is saved with a workflow can refuse it.
     """
 
-def models(server: str | None = None) -> Any:
+def models(server: str | None = None) -> "list[ModelInfo]":
     """
     The models of a server: of the one given by URL or name, else of the config's, else of the first found.
     """

@@ -54,12 +54,15 @@ class World:
     def __init__(self, folder):
         self.sandbox = Sandbox(folder)
         self.folder = folder
-        self.found_port = free_port()
+        # One for each test that needs one: the pack remembers for minutes what it found where.
+        self.found_ports = [free_port() for _ in range(60)]
+        self.engine_port = free_port()
         self.keyed = ModelServer(self.sandbox, "--api-key", KEY)
         self.sandbox.environment["NODES_TEST_KEY"] = KEY
         self.sandbox.config(
-            f"discovery_ports = [{self.found_port}]\n"
+            f"discovery_ports = {self.found_ports}\n"
             f'[servers.keyed]\nurl = "{self.keyed.url}"\napi_key_env = "NODES_TEST_KEY"\n'
+            f'[servers.engine]\nurl = "http://127.0.0.1:{self.engine_port}"\napi_key_env = "NODES_TEST_KEY"\n'
             '[presets.mine]\ntemperature = 0.35\ntop_k = 7\nsystem = "You are mine."\n'
         )
         self.hosts = {}
@@ -142,7 +145,7 @@ def discoverable(world, sandbox):
         found = json.loads(world.sandbox.run("servers", "--json").stdout)
         if found:
             pytest.skip(f"a model server runs on this machine: {found[0]['url']}")
-        return ModelServer(sandbox, *flags, port=world.found_port)
+        return ModelServer(sandbox, *flags, port=world.found_ports.pop())
 
     return start
 

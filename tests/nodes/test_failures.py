@@ -89,6 +89,7 @@ def test_a_timeout_does_not_bound_the_answer(client, server):
     assert client.run(chat(server, timeout=5)).text(RESPONSE) == ["tok " * 60]
 
 
+@pytest.mark.xfail(strict=True, reason="the engine bounds a line and a whole body, and not yet a streamed answer")
 def test_64_megabytes_are_refused(client):
     with path_server(pieces=["x" * 1_000_000] * 70) as (url, _):
         run = client.run(chat(url))

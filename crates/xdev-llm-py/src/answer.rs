@@ -161,7 +161,7 @@ impl Listener {
                 () = sleep(self.interval) => false,
             };
             let batch = operation.state().batch.as_mut().map(Queue::take).unwrap_or_default();
-            self.call(batch).await?;
+            self.call(batch, is_last).await?;
             if is_last {
                 return Ok(());
             }
@@ -169,16 +169,29 @@ impl Listener {
     }
 
     /// Calls the function on a thread of its own, so that the runtime never waits for the interpreter.
-    async fn call(self: &Arc<Self>, batch: Vec<Event>) -> Result<(), Stop> {
+    async fn call(self: &Arc<Self>, batch: Vec<Event>, is_last: bool) -> Result<(), Stop> {
         let listener = Arc::clone(self);
-        let called =
-            tokio::task::spawn_blocking(move || Python::try_attach(|py| listener.call_now(py, &batch)));
+        let called = tokio::task::spawn_blocking(move || {
+            Python::try_attach(|py| {
+                let called = listener.call_now(py, &batch);
+                if is_last || !matches!(called, Ok(true)) {
+                    // Let go here, with the interpreter: elsewhere it would wait for the next call into it.
+                    drop(listener.take());
+                }
+                called
+            })
+        });
         match called.await {
             Ok(Some(Ok(true))) => Ok(()),
             Ok(Some(Err(raised))) => Err(Stop(Some(raised))),
             // It wants no more, the interpreter ends, or the call panicked.
             Ok(Some(Ok(false)) | None) | Err(_) => Err(Stop(None)),
         }
+    }
+
+    /// Takes the function away.
+    pub(crate) fn take(&self) -> Option<Py<PyAny>> {
+        self.function.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Calls the function; false where the run is to end.

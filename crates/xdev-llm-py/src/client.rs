@@ -39,6 +39,15 @@ impl Messages<'_> {
 #[pyclass(frozen, module = "xdev_llm")]
 pub(crate) struct Client(xdev_llm::Client);
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        // A forked child has the parent's connections: to close them would take them from the parent's event queue.
+        if !runtime::is_own_process() {
+            std::mem::forget(self.0.clone());
+        }
+    }
+}
+
 impl Client {
     pub(crate) fn open(py: Python<'_>, overrides: &Overrides) -> PyResult<Client> {
         let open = || {
@@ -169,10 +178,10 @@ impl Client {
     /// and only when nothing answers at the server, the first one found on this machine is taken, and the notes say so.
     /// on_events is called from another thread every interval seconds with the events that arrived, and a last time with the
     /// rest; when it returns False or raises, the run ends with Interrupted.
-    #[pyo3(signature = (prompt=None, *, messages=None, system_prompt=None, server=None, model=None, preset=None,
-                        temperature=None, top_p=None, top_k=None, min_p=None, max_tokens=None, seed=None, stop=None,
+    #[pyo3(signature = (prompt=None, *, messages: "str | list[dict] | None"=None, system_prompt=None, server=None, model=None, preset=None,
+                        temperature=None, top_p=None, top_k=None, min_p=None, max_tokens=None, seed=None, stop: "list[str] | None"=None,
                         presence_penalty=None, frequency_penalty=None, repeat_penalty=None, reasoning=None,
-                        response_format=None, keep_alive=None, context_length=None, timeout=None, deadline=None,
+                        response_format: "str | dict | None"=None, keep_alive=None, context_length=None, timeout=None, deadline=None,
                         auto_detect_server=false, extra=None, on_events=None, interval=0.05))]
     #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn chat(

@@ -6,6 +6,7 @@
 
 mod answer;
 mod arguments;
+mod awaiting;
 mod check;
 mod client;
 mod error;
@@ -39,6 +40,7 @@ mod _native {
 
     /// The model servers on this machine.
     #[pyfunction]
+    #[pyo3(signature = () -> "list[ServerInfo]")]
     fn discover(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let client = Client::open(py, &Overrides::default())?;
         run::wait(py, &client.ask_discover(py)?)
@@ -46,7 +48,7 @@ mod _native {
 
     /// The models of a server: of the one given by URL or name, else of the config's, else of the first found.
     #[pyfunction]
-    #[pyo3(signature = (server=None))]
+    #[pyo3(signature = (server=None) -> "list[ModelInfo]")]
     fn models(py: Python<'_>, server: Option<String>) -> PyResult<Bound<'_, PyAny>> {
         let client = Client::open(py, &Overrides::default())?;
         run::wait(py, &client.ask_models(py, server, false)?)

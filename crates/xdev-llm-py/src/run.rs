@@ -2,7 +2,7 @@
 //!
 //! Waiting lets go of the interpreter and looks for Ctrl-C 20 times a second. Not here: what runs (`operation`, `answer`).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration};
@@ -11,8 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::answer::Listener;
+use crate::awaiting::awaiting;
 use crate::json;
 use crate::operation::{Lease, Operation, Outcome, Step, Value, raise};
+use crate::runtime;
 use crate::values::{ChatEvent, ChatReply, ServerInfo, model_list};
 
 /// How long a wait may go on without a look for signals.
@@ -64,50 +66,24 @@ impl<'py> IntoPyObject<'py> for Next {
 /// Waits on this thread, which may be the one that gets the signals.
 pub(crate) fn wait<'py>(py: Python<'py>, operation: &Arc<Operation>) -> PyResult<Bound<'py, PyAny>> {
     loop {
-        py.detach(|| operation.wait_for_end(SIGNALS));
         if let Some(outcome) = operation.outcome() {
             return Ended(outcome).into_pyobject(py);
         }
-        check_signals(py, operation)?;
+        pause(py, operation, Operation::wait_for_end)?;
     }
 }
 
-/// Raises what a signal's handler raises; whoever pressed Ctrl-C wants the server to stop as well.
-fn check_signals(py: Python<'_>, operation: &Operation) -> PyResult<()> {
+/// Waits a moment without the interpreter, then raises what a signal's handler raises: whoever pressed Ctrl-C wants the
+/// server to stop as well. In a forked child nothing will ever come.
+fn pause(py: Python<'_>, operation: &Operation, wait: fn(&Operation, Duration)) -> PyResult<()> {
+    runtime::runtime(py)?;
+    py.detach(|| wait(operation, SIGNALS));
     py.check_signals().inspect_err(|_| operation.cancel())
 }
 
-/// An iterator of `await`, which cancels the operation when the task that awaits is cancelled.
-fn awaiting<'py>(py: Python<'py>, lease: &Arc<Lease>) -> PyResult<Bound<'py, PyAny>> {
-    let guard = Abandoned(Some(Arc::clone(lease)));
-    let future = pyo3_async_runtimes::tokio::future_into_py(py, async move {
-        let outcome = guard.operation().until(Operation::outcome).await;
-        guard.keep();
-        Ok(Ended(outcome))
-    })?;
-    future.call_method0("__await__")
-}
-
-/// `Abandoned` cancels an operation where nobody awaits it any more.
-struct Abandoned(Option<Arc<Lease>>);
-
-impl Abandoned {
-    fn operation(&self) -> &Operation {
-        &self.0.as_ref().expect("the lease is there until the drop").0
-    }
-
-    /// Lets the operation be: the await came to its end.
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Abandoned {
-    fn drop(&mut self) {
-        if let Some(lease) = &self.0 {
-            lease.0.cancel();
-        }
-    }
+/// The iterator of `await`.
+fn await_end<'py>(py: Python<'py>, lease: &Arc<Lease>) -> PyResult<Bound<'py, PyAny>> {
+    awaiting(py, lease, |operation| operation.outcome().map(Ended))?.call_method0("__await__")
 }
 
 /// A question to a server, while it is asked.
@@ -130,7 +106,7 @@ impl Call {
     }
 
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        awaiting(py, &self.0)
+        await_end(py, &self.0)
     }
 
     /// Ends it with Interrupted, unless it has ended already.
@@ -164,7 +140,7 @@ impl ChatRun {
     }
 
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        awaiting(py, &self.lease)
+        await_end(py, &self.lease)
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -177,9 +153,8 @@ impl ChatRun {
             match operation.step() {
                 Some(Step::Over(Ok(_))) => return Err(PyStopIteration::new_err(())),
                 Some(step) => return Next(step).into_pyobject(py),
-                None => py.detach(|| operation.wait(SIGNALS)),
+                None => pause(py, operation, Operation::wait)?,
             }
-            check_signals(py, operation)?;
         }
     }
 
@@ -188,12 +163,7 @@ impl ChatRun {
     }
 
     fn __anext__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let guard = Abandoned(Some(Arc::clone(&self.lease)));
-        pyo3_async_runtimes::tokio::future_into_py(py, async move {
-            let step = guard.operation().until(Operation::step).await;
-            guard.keep();
-            Ok(Next(step))
-        })
+        awaiting(py, &self.lease, |operation| operation.step().map(Next))
     }
 
     /// Ends it with Interrupted, unless it has ended already; the error has what had arrived as `partial`.
@@ -238,8 +208,7 @@ impl ChatRun {
     fn __clear__(&self) {
         self.lease.0.cancel();
         if let Some(listener) = &self.listener {
-            let function = listener.function.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(function);
+            drop(listener.take());
         }
     }
 }

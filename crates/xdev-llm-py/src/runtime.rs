@@ -24,13 +24,16 @@ pub(crate) fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
     if let Some((owner, runtime)) = RUNTIME.get() {
         return if *owner == process::id() { Ok(runtime) } else { Err(forked()) };
     }
+    let mut is_first = false;
     let made = Builder::new_multi_thread().worker_threads(2).thread_name("xdev-llm").enable_all().build()?;
-    let (owner, runtime) = RUNTIME.get_or_init(|| (process::id(), made));
+    let (owner, runtime) = RUNTIME.get_or_init(|| {
+        is_first = true;
+        (process::id(), made)
+    });
     if *owner != process::id() {
         return Err(forked());
     }
-    // Another thread may have been first; then its runtime is known already.
-    if pyo3_async_runtimes::tokio::init_with_runtime(runtime).is_ok() {
+    if is_first {
         let farewell = wrap_pyfunction!(farewell, py)?;
         py.import("atexit")?.call_method1("register", (farewell,))?;
     }

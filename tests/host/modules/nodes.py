@@ -66,8 +66,8 @@ class PreviewAny:
         return {"required": {"source": (AnyType("*"), {})}}
 
     def main(self, source=None):
-        text = source if isinstance(source, str) else "None" if source is None else json.dumps(source, default=str)
-        return {"ui": {"text": (text,)}}
+        is_plain = source is None or isinstance(source, (str, int, float))
+        return {"ui": {"text": (str(source) if is_plain else json.dumps(source, default=str),)}}
 
 
 NODE_CLASS_MAPPINGS.update(

@@ -218,6 +218,7 @@ def check(**values):
         request = {name: value for name, value in _request(given).items() if value is not None}
         if "prompt" in values and values["prompt"] is None:
             request["prompt"] = "(linked)"
+        problems += shared.unknown_choices(INPUTS, given)
         named = {name for name, _ in problems}
         for field, message in bridge.client().check(**request):
             field = {"messages": "message_history", "server": "server_url"}.get(field, field)

@@ -134,6 +134,15 @@ def keys_in(values):
     ]
 
 
+def unknown_choices(inputs, values):
+    """The fields whose value is none of their choices: ComfyUI leaves fields alone that a node checks itself."""
+    return [
+        (given.name, f'"{values[given.name]}" is none of: {", ".join(given.choices)}.')
+        for given in inputs
+        if isinstance(given.choices, list) and given.name in values and values[given.name] not in given.choices
+    ]
+
+
 def in_words(problems):
     """All bad fields as one text, or ""."""
     return "\n".join(f"{field}: {message}" for field, message in problems)

@@ -28,9 +28,8 @@ export class Panel {
     this.dot = element("span", "xdev-llm-dot");
     this.model = element("strong", "xdev-llm-model");
     this.server = element("span", "xdev-llm-server");
-    const head = element("header", "xdev-llm-head", this.dot, this.model, this.server);
-    if (refresh) head.append(iconButton("refresh", refresh.label, refresh.act));
-    this.tools = element("div", "xdev-llm-tools");
+    this.head = element("header", "xdev-llm-head", this.dot, this.model, this.server);
+    if (refresh) this.head.append(iconButton("refresh", refresh.label, refresh.act));
     this.note = element("p", "xdev-llm-note");
     this.problem = element("p", "xdev-llm-problem");
     this.problem.setAttribute("role", "status");
@@ -41,7 +40,7 @@ export class Panel {
     this.body.tabIndex = 0;
     this.body.setAttribute("role", "log");
     this.body.setAttribute("aria-live", "off");
-    this.element.append(head, this.tools, this.note, this.problem, this.body);
+    this.element.append(this.head, this.note, this.problem, this.body);
     this.#listen();
   }
 
@@ -60,9 +59,9 @@ export class Panel {
     if (model || server) this.note.textContent = this.problem.textContent = "";
   }
 
-  /** Puts a control between head and body. */
+  /** Puts a control into the head, in place of the names. */
   addTool(tool) {
-    this.tools.append(tool);
+    this.dot.after(tool);
   }
 
   /** Shows an answer from now on. */
@@ -106,7 +105,8 @@ export class Panel {
     const running = items.find((item) => item.isRunning);
     const failed = items.find((item) => item.state === "error");
     this.dot.dataset.state = running ? "running" : failed ? "error" : (items[0]?.state ?? "idle");
-    if (running && this.follows) this.body.scrollTop = this.body.scrollHeight;
+    const isAtEnd = running || items.some((item) => item.chat);
+    if (isAtEnd && this.follows) this.body.scrollTop = this.body.scrollHeight;
   }
 
   #listen() {

@@ -55,7 +55,7 @@ export class Section {
     this.detected.textContent = item.detected ?? "";
     this.headless.textContent = item.headless && item.isRunning ? t("headless") : "";
     this.details.hidden = !item.reasoning;
-    this.reasoningLength.textContent = item.reasoning ? ` · ${item.reasoning.length.toLocaleString()}` : "";
+    setText(this.reasoningLength, ` · ${t("characters", { n: item.reasoning.length })}`);
     this.reasoning.show(item.reasoning);
     this.text.show(item.text);
     if (this.item !== item || this.shown !== (item.chat ?? item.report)) this.#showOther(item);

@@ -143,13 +143,18 @@ class _IntInput(WidgetInput):
         step=None, control_after_generate=None, display_mode=None, socketless=None, force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
-        self.numbers = _set_only(
-            min=min, max=max, step=step, control_after_generate=control_after_generate,
-            display=display_mode.value if display_mode else None,
-        )
+        self.min = min
+        self.max = max
+        self.step = step
+        self.control_after_generate = control_after_generate
+        self.display_mode = display_mode
 
     def as_dict(self):
-        return {**super().as_dict(), **self.numbers}
+        numbers = _set_only(
+            min=self.min, max=self.max, step=self.step, control_after_generate=self.control_after_generate,
+            display=self.display_mode.value if self.display_mode else None,
+        )
+        return {**super().as_dict(), **numbers}
 
 
 class _FloatInput(WidgetInput):
@@ -158,10 +163,17 @@ class _FloatInput(WidgetInput):
         step=None, round=None, display_mode=None, socketless=None, force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
-        self.numbers = _set_only(min=min, max=max, step=step, round=round, display=display_mode)
+        self.min = min
+        self.max = max
+        self.step = step
+        self.round = round
+        self.display_mode = display_mode
 
     def as_dict(self):
-        return {**super().as_dict(), **self.numbers}
+        numbers = _set_only(
+            min=self.min, max=self.max, step=self.step, round=self.round, display=self.display_mode
+        )
+        return {**super().as_dict(), **numbers}
 
 
 class _StringInput(WidgetInput):
@@ -170,10 +182,15 @@ class _StringInput(WidgetInput):
         default=None, dynamic_prompts=None, socketless=None, force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
-        self.text = _set_only(multiline=multiline, placeholder=placeholder, dynamicPrompts=dynamic_prompts)
+        self.multiline = multiline
+        self.placeholder = placeholder
+        self.dynamic_prompts = dynamic_prompts
 
     def as_dict(self):
-        return {**super().as_dict(), **self.text}
+        text = _set_only(
+            multiline=self.multiline, placeholder=self.placeholder, dynamicPrompts=self.dynamic_prompts
+        )
+        return {**super().as_dict(), **text}
 
 
 class _ComboInput(WidgetInput):
@@ -182,12 +199,16 @@ class _ComboInput(WidgetInput):
         control_after_generate=None, upload=None, image_folder=None, remote=None, socketless=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless)
+        self.multiselect = False
         self.options = options
         self.control_after_generate = control_after_generate
+        self.upload = upload
+        self.image_folder = image_folder
+        self.remote = remote
 
     def as_dict(self):
         choice = _set_only(
-            multiselect=False, options=self.options, control_after_generate=self.control_after_generate
+            multiselect=self.multiselect, options=self.options, control_after_generate=self.control_after_generate
         )
         return {**super().as_dict(), **choice}
 

@@ -1,0 +1,65 @@
+"""The chat with a real model: llama.cpp with the small model that is installed as the built-in engine.
+
+Needs the installed engine; it is started on the port that the config names.
+"""
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from conftest import ROOT, wait_until
+from nodes.conftest import KEY
+from nodes.graphs import CONVERSATION, INFO, RESPONSE, STATS, chat, events, streamed
+
+LAUNCHER = ROOT / "crates" / "xdev-llm" / "src" / "engine" / "launcher.py"
+
+
+@pytest.fixture
+def real_engine(engine, world):
+    """A running engine, named `engine` in the config."""
+    arguments = ["--model", str(next(engine.glob("*.gguf"))), "--host", "127.0.0.1", "--port", str(world.engine_port)]
+    child = subprocess.Popen(
+        [engine / "python" / "bin" / "python", "-I", LAUNCHER, *arguments],
+        env={**world.sandbox.environment, "LLAMA_API_KEY": KEY, "LLAMA_ARG_CTX_SIZE": "2048", "LLAMA_ARG_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{world.engine_port}/health"
+    try:
+        wait_until(lambda: answers(url))
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+
+
+def answers(url):
+    try:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10).status == 200
+    except (urllib.error.HTTPError, OSError):
+        return False
+
+
+def test_a_real_answer(client, real_engine):
+    run = client.run(chat("engine", prompt="Count from one to ten.", max_tokens=48, seed=1, temperature=0))
+    (text,) = run.text(RESPONSE)
+    assert len(text) > 10 and streamed(client) == text
+    assert json.loads(run.text(CONVERSATION)[0])[-1] == {"role": "assistant", "content": text}
+    stats = json.loads(run.text(STATS)[0])
+    assert 0 < stats["output_tokens"] <= 48 and stats["tokens_per_second"] > 0
+    assert json.loads(run.text(INFO)[0])["server"]["kind"] == "llama.cpp"
+    assert KEY not in json.dumps(run.entry)
+
+
+def test_a_real_answer_is_cancelled(client, real_engine):
+    prompt_id = client.queue(chat("engine", prompt="Write a very long story about the sea.", max_tokens=1500, seed=2))
+    wait_until(lambda: any(data.get("text") for data in events(client)))
+    sent = client.interrupt(prompt_id)
+    run = client.wait(prompt_id)
+    assert run.ends["execution_interrupted"]["timestamp"] / 1000 - sent < 0.5
+    assert client.run(chat("engine", prompt="Say hello.", max_tokens=16, seed=3)).text(RESPONSE)
