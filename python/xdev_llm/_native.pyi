@@ -217,6 +217,11 @@ class Client:
         """
         The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most.
         """
+    def doctor(self, /, server: str | None = None, model: str | None = None) -> Call:
+        """
+        Looks at every step between this machine and an answer, as a call that gives a dict: works, and checks, each with
+        status (ok, warn or fail), name, message and, where there is one, cure.
+        """
     def models(self, /, server: str | None = None, *, fresh: bool = False) -> Call:
         """
         The models of a server, as a call that gives a list of ModelInfo; fresh asks anew what is remembered.
@@ -225,6 +230,11 @@ class Client:
     def presets(self, /) -> dict:
         """
         Every preset by name, with the values it sets: the built-in ones and the user's.
+        """
+    def resolve(self, /, server: str | None = None, model: str | None = None, *, auto_detect_server: bool = False) -> Call:
+        """
+        Which server and model a chat with these would ask now, as a call that gives a dict of url and model; the list of
+        models is asked anew. It tells whether "auto" means another one than last time.
         """
     def server(self, /, server: str | None = None, *, fresh: bool = False) -> Call:
         """

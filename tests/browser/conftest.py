@@ -1,4 +1,4 @@
-"""A contract host with the pack, a real front end, and a page of Chromium that shows it.
+"""A host with the pack, a real front end, and a page of Chromium that shows it.
 
 One host and one page for each front end: a page takes seconds to load, a graph none. Not here: what is done on the page
 (canvas.py), any test.
@@ -76,7 +76,7 @@ def browser():
 
 @pytest.fixture(scope="session", params=VERSIONS)
 def host(request, browser, tmp_path_factory):
-    """A contract host that serves the pack and one of the front ends."""
+    """A host that serves the pack and one of the front ends: a real ComfyUI where COMFYUI_DIR names one."""
     from hosts import Host
     from hosts import request as ask
 
@@ -90,7 +90,8 @@ def host(request, browser, tmp_path_factory):
         "XDEV_LLM_DATA_DIR": str(folder / "data"),
     }
     packs = {"xdev_llm": ROOT, "listed": ROOT / "tests" / "browser" / "listed"}
-    host = Host("contract", folder / "comfyui", packs, environment, static_folder(request.param))
+    kind = "real" if os.environ.get("COMFYUI_DIR") else "contract"
+    host = Host(kind, folder / "comfyui", packs, environment, static_folder(request.param))
     host.version = request.param
     ask(f"{host.url}/settings", SETTINGS)
     yield host

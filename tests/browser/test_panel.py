@@ -111,18 +111,36 @@ def test_a_cut_answer_says_why(canvas, chat):
     assert "max_tokens" in node.text("remarks")
 
 
+# The front end keeps the workflow for a reload a moment after it changed.
+KEPT = "Object.values({ ...localStorage, ...sessionStorage }).some((kept) => kept.includes(given))"
+
+
 def test_answers_come_back_after_a_reload_and_from_the_cache(canvas, chat):
     node = chat("--text", "It scatters.", "--reasoning", "Rayleigh.", seed=7)
     node.choose("control_after_generate", "fixed")
     canvas.run()
     node.wait_state("done")
-    # The front end keeps the workflow for a reload a moment after it changed.
-    canvas.until("Object.values({...localStorage, ...sessionStorage}).some((kept) => kept.includes(given))", node.server.url)
+    canvas.until(KEPT, node.server.url)
     canvas.load()
     canvas.until("app.graph.nodes.length === 1")
     node = canvas.node(node.id)
     node.wait_state("done")
     assert node.answer() == "It scatters." and "Rayleigh." in node.text("reasoning")
+    canvas.clear()
+
+
+def test_a_reload_in_the_middle_of_an_answer(canvas, chat):
+    node = chat("--tokens", "100", "--token-delay", "100")
+    canvas.run()
+    node.wait_state("streaming")
+    canvas.until(KEPT, node.server.url)
+    canvas.load()
+    canvas.until("app.graph.nodes.length === 1")
+    node = canvas.node(node.id)
+    node.wait_state("streaming")
+    assert "before this page was loaded" in node.text("section > .xdev-llm-note", 1)
+    node.wait_state("done")
+    assert node.answer() == "tok " * 100 and node.text("section > .xdev-llm-note", 1) == ""
     canvas.clear()
 
 
@@ -196,6 +214,11 @@ def test_a_node_in_a_subgraph_gets_its_answer(canvas, chat):
     canvas.app("app.canvas.setGraph(app.rootGraph ?? app.graph)")
 
 
+# Tells the page what the server would: messages of the bridge, in a run of their own.
+BEGIN = """() => window.comfyAPI.api.api.dispatchEvent(
+    new CustomEvent("execution_start", { detail: { prompt_id: crypto.randomUUID() } }))"""
+TELL = """([node, ...messages]) => messages.forEach((message) => window.comfyAPI.api.api.dispatchEvent(
+    new CustomEvent("xdev_llm", { detail: { node, ...message } })))"""
 STREAM = """async ([node, line, count]) => {
     const { api } = window.comfyAPI.api;
     const tell = (detail) => api.dispatchEvent(new CustomEvent("xdev_llm", { detail: { node, ...detail } }));
@@ -212,10 +235,36 @@ def test_a_long_answer_is_whole_and_laid_out_in_blocks(canvas):
     """More than servers write in one go: the messages are those of the bridge, without one."""
     node = canvas.add("XDEV_LMStudioChat")
     line = ": the quick brown fox jumps over the lazy dog, again and again and again, and once more.\n"
+    canvas.do(BEGIN)
     canvas.do(STREAM, [str(node.id), line, 1200])
     node.wait_state("done")
     assert node.answer() == "".join(f"Line {index}{line}" for index in range(1200)) and len(node.answer()) > 100_000
     assert node.panel.locator(".xdev-llm-section > .xdev-llm-text > div").count() > 40
+
+
+def test_every_state_has_its_line(canvas):
+    """What servers do rarely, told as the bridge tells it."""
+    node = canvas.add("XDEV_LMStudioChat")
+    canvas.do(BEGIN)
+
+    def tell(*messages):
+        canvas.do(TELL, [str(node.id), *messages])
+        canvas.do("() => new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
+
+    tell({"start": True, "model": "qwen3-4b", "detected": "Ollama answered instead."})
+    assert node.text("status") == "Waiting for the first word" and node.text("model") == "qwen3-4b"
+    assert node.text("section > .xdev-llm-note") == "Ollama answered instead."
+    tell({"progress": {"phase": "loading_model", "value": 0.4}})
+    assert node.text("status") == "Loading the model 40 %" and node.panel.locator(".xdev-llm-bar").is_visible()
+    tell({"progress": {"phase": "reading_prompt", "value": None}})
+    assert node.text("status") == "Reading the prompt" and not node.panel.locator(".xdev-llm-bar").is_visible()
+    tell({"text": "Thus I think"}, {"reclassify": True, "reasoning": " a little.", "text": "So it is."})
+    assert node.answer() == "So it is." and node.text("reasoning > .xdev-llm-text") == "Thus I think a little."
+    tell({"done": {"output_tokens": 9, "estimated": True, "finish_reason": "content_filter",
+                   "warnings": ["top_k was not sent."], "notes": ["Ollama answered instead."]}, "unknown": 1})
+    assert node.text("figures") == "≈ 9 tokens"
+    assert node.panel.locator(".xdev-llm-remarks li").all_text_contents() == ["ended by: content_filter", "top_k was not sent."]
+    assert node.text("status") == ""
 
 
 def test_reading_up_is_not_disturbed_by_what_arrives(canvas, chat):

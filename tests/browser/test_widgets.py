@@ -9,6 +9,8 @@ import pytest
 
 from conftest import wait_until
 
+from .front_ends import VERSIONS
+
 # Append-only for ever: saved workflows keep the values by position.
 CHAT_WIDGETS = [
     "prompt", "server_url", "model", "preset", "system_prompt", "message_history", "temperature", "max_tokens", "top_p",
@@ -42,12 +44,13 @@ def test_companions_have_a_panel_that_is_not_saved(canvas, kind):
     assert names[-1] == "xdev_llm_panel" and len(node.saved()) == len(names) - 1
 
 
-def test_the_models_of_the_server_are_listed(canvas, server):
+def test_the_models_of_the_server_are_listed(canvas, mock):
+    server = mock("--personality", "lmstudio")
     node = canvas.add("XDEV_LMStudioChat", server_url=server.url)
-    node.wait_values("model", "llama-3.1-8b")
+    node.wait_values("model", "qwen3-4b")
     offered = node.values("model")
-    assert offered[0] == "auto" and "qwen3-4b" in offered
-    assert "text-embedding-nomic" not in offered, "it cannot chat"
+    assert offered[:2] == ["auto", "qwen3-4b"], "what is loaded stands first"
+    assert not [model for model in offered if "embed" in model], "it cannot chat"
     assert node.value("model") == "auto" and node.text("model").startswith("auto →")
     assert "LM Studio" in node.text("server") and server.url.removeprefix("http://") in node.text("server")
 
@@ -176,10 +179,20 @@ def test_the_page_says_hello_and_again_after_a_break(canvas):
     assert len(hello) == 1
 
 
-def test_the_vue_nodes_show_the_same(canvas, host, mock):
+@pytest.mark.parametrize("host", VERSIONS[1:], indirect=True)
+def test_the_side_panel_leaves_the_panel_in_the_node(canvas):
+    node = canvas.add("XDEV_LMStudioChat", (400, 120), prompt="Why?")
+    canvas.app("app.canvas.selectNode(app.graph.getNodeById(given))", node.id)
+    canvas.page.get_by_test_id("info-button").click()
+    canvas.page.get_by_text("Parameters", exact=True).click()
+    canvas.page.get_by_text("fallback_text").last.wait_for()
+    canvas.picture("side-panel")
+    assert node.panel.is_visible() and node.panel.locator("xpath=ancestor::*[contains(@class, 'dom-widget')]").count() == 1
+
+
+@pytest.mark.parametrize("host", VERSIONS[1:], indirect=True)
+def test_the_vue_nodes_show_the_same(canvas, mock):
     """The mode of newer front ends that draws nodes in HTML."""
-    if host.version == "1.27.10":
-        pytest.skip("this front end draws nodes on a canvas only")
     server = mock("--personality", "lmstudio", "--text", "Blue light scatters most.", "--reasoning", "Hm.", *MODELS)
     canvas.set("Comfy.VueNodes.Enabled", True)
     try:
@@ -199,6 +212,9 @@ def test_the_vue_nodes_show_the_same(canvas, host, mock):
         assert node.panel.get_by_text("Blue light scatters most.").is_visible()
         assert len(node.saved()) == len(CHAT_WIDGETS)
         canvas.picture("vue-nodes")
+        sampling = canvas.add("XDEV_LLMSampling", (560, 40))
+        canvas.link(sampling, 0, node, "sampling")
+        canvas.picture("vue-sampling")
     finally:
         canvas.set("Comfy.VueNodes.Enabled", False)
 
@@ -233,7 +249,7 @@ def setting(canvas):
 def test_the_panel_speaks_chinese(canvas, setting, server):
     setting("Comfy.Locale", "zh")
     node = canvas.add("XDEV_LMStudioChat", server_url=server.url, prompt="你好")
-    assert node.text("hint") == "回答会显示在这里。"
+    assert node.text("hint") == "点击“运行”，结果将显示在这里。"
     canvas.run()
     node.wait_state("done")
     assert "词元" in node.text("figures")

@@ -122,6 +122,7 @@ def end(client):
         client.post("/queue", {"clear": True})
         client.interrupt()
         wait_until(lambda: not client.get("/queue")["queue_running"])
+    client.post("/history", {"clear": True})  # the next test may read all of it
     client.close()
 
 

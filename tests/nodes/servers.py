@@ -68,7 +68,7 @@ def path_server(prefix="", pieces=("Hello.",)):
     handler = type("Handler", (Handler,), {"prefix": prefix, "pieces": pieces, "asked": asked})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked

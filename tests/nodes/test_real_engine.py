@@ -4,6 +4,7 @@ Needs the installed engine; it is started on the port that the config names.
 """
 
 import json
+import os
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,21 +17,31 @@ from nodes.graphs import CONVERSATION, INFO, RESPONSE, STATS, chat, events, stre
 
 LAUNCHER = ROOT / "crates" / "xdev-llm" / "src" / "engine" / "launcher.py"
 
+SETTINGS = {
+    "LLAMA_ARG_ALIAS": "a-model",
+    "LLAMA_ARG_CTX_SIZE": "2048",
+    "LLAMA_ARG_N_PARALLEL": "1",
+    "LLAMA_ARG_CACHE_RAM": "0",
+    "LLAMA_ARG_THREADS": "1",
+}
+
 
 @pytest.fixture
 def real_engine(engine, world):
     """A running engine, named `engine` in the config."""
     arguments = ["--model", str(next(engine.glob("*.gguf"))), "--host", "127.0.0.1", "--port", str(world.engine_port)]
+    arguments += ["--poll", "0"]
     child = subprocess.Popen(
         [engine / "python" / "bin" / "python", "-I", LAUNCHER, *arguments],
-        env={**world.sandbox.environment, "LLAMA_API_KEY": KEY, "LLAMA_ARG_CTX_SIZE": "2048", "LLAMA_ARG_THREADS": "1"},
+        env={"PATH": os.environ["PATH"], "LLAMA_API_KEY": KEY, **SETTINGS},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{world.engine_port}/health"
     try:
-        wait_until(lambda: answers(url))
+        wait_until(lambda: child.poll() is not None or answers(url))
+        assert child.poll() is None, "the engine ended"
         yield child
     finally:
         child.kill()

@@ -27,6 +27,7 @@ def test_a_server_that_is_down_is_replaced_by_one_that_is_found(client, discover
     assert any("127.0.0.1:1" in data.get("detected", "") for data in events(client))
 
 
+@pytest.mark.xfail(strict=True, reason="what discovery found is believed for minutes, and not looked at before it is asked")
 def test_what_was_found_is_looked_for_again_once_it_is_gone(client, discoverable):
     first = discoverable("--personality", "lmstudio", "--text", "First.")
     assert client.run(chat(DOWN)).text(RESPONSE) == ["First."]
@@ -35,6 +36,7 @@ def test_what_was_found_is_looked_for_again_once_it_is_gone(client, discoverable
     assert client.run(chat(DOWN)).text(RESPONSE) == ["Second."]
 
 
+@pytest.mark.xfail(strict=True, reason="what discovery found is believed for minutes, and not looked at before it is asked")
 def test_what_was_found_is_not_trusted_once_another_program_is_there(client, discoverable, serve):
     found = discoverable("--personality", "lmstudio", "--text", "Found.")
     assert client.run(chat(DOWN)).text(RESPONSE) == ["Found."]

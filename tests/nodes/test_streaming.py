@@ -62,11 +62,13 @@ def test_list_items_are_told_apart(client, server):
     graph = {**chat(server, prompt=["list", 0]), "list": node("ProbeList", count=3, text="Question")}
     run = client.run(graph)
     assert run.text(RESPONSE) == ["An answer."] * 3
+    assert len(run.output("chat")["xdev_llm"]) == 3
+    if not client.host.is_async:
+        return  # such versions do not tell a node which item it is given
     for item in range(3):
         told = [data for data in events(client) if data.get("item", 0) == item]
         assert told[0].get("start") and "".join(data.get("text", "") for data in told) == "An answer."
         assert "done" in told[-1]
-    assert len(run.output("chat")["xdev_llm"]) == 3
 
 
 def test_traffic_is_linear(client, server):

@@ -1,4 +1,4 @@
-"""The example workflows: they hold the specified examples, and what a front end would queue is what the nodes take.
+"""The example workflows: they hold the specified examples, and what a front end queues is what nodes take.
 
 Not here: running them (they need a ComfyUI), and how they look.
 """
@@ -17,7 +17,7 @@ PRESETS = {
     "custom": {},
 }
 CHOICES_OF_THE_ENGINE = {"preset": list(PRESETS)}
-# ComfyUI's own nodes that may take part: id -> inputs. They are in every ComfyUI, the oldest that was run included.
+# ComfyUI's own nodes that may take part, and their inputs. The oldest ComfyUI that was run has them.
 CORE = {"PreviewAny": ["source"]}
 # Nodes of the front end, which are not queued.
 NOTES = {"MarkdownNote"}
@@ -51,7 +51,10 @@ EXAMPLES = {
     },
 }
 CHAINS = {
-    "5-two-chats-in-a-row": [("XDEV_LMStudioChat", "full_conversation", "XDEV_LMStudioChat", "message_history")],
+    "5-two-chats-in-a-row": [
+        ("XDEV_LMStudioChat", "full_conversation", "XDEV_LMStudioChat", "message_history"),
+        ("XDEV_LMStudioChat", "full_conversation", "XDEV_ChatHistory", "message_history"),
+    ],
     "6-server-chat-doctor": [
         ("XDEV_LLMServer", "server_url", "XDEV_LMStudioChat", "server_url"),
         ("XDEV_LLMServer", "server_url", "XDEV_LLMDoctor", "server_url"),
@@ -74,13 +77,15 @@ class Workflow:
             if node["type"] in NOTES:
                 continue
             inputs = self._widgets(node) if node["type"] in self.nodes else {}
-            inputs.update({given["name"]: links[given["link"]] for given in node["inputs"] if given["link"] is not None})
+            for given in node["inputs"]:
+                if given["link"] is not None:
+                    inputs[given["name"]] = links[given["link"]]
             queued[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
         return queued
 
     def _widgets(self, node):
-        """The values by their inputs' names: they are saved in the order of the widgets, and what a seed does after a
-        run has a place of its own behind the seed."""
+        """The values by their inputs' names: they are saved in the order of the widgets, and what a seed does
+        after a run has a place of its own behind the seed."""
         values = iter(node["widgets_values"])
         found = {}
         for given in self.nodes[node["type"]]["inputs"]:
@@ -123,7 +128,8 @@ def test_the_examples_are_there_and_no_other(workflows):
 def test_values_are_those_of_the_specification(workflows, nodes):
     defaults = {given["name"]: given["default"] for given in nodes["XDEV_LMStudioChat"]["inputs"]}
     for name, wanted in EXAMPLES.items():
-        (chat,) = [node for node in workflows[name].api().values() if node["class_type"] == "XDEV_LMStudioChat"]
+        queued = workflows[name].api().values()
+        (chat,) = [node for node in queued if node["class_type"] == "XDEV_LMStudioChat"]
         # What the example leaves open is what a new node with this preset shows.
         expected = {**defaults, **PRESETS[wanted["preset"]], **wanted}
         del expected["sampling"]
@@ -173,3 +179,9 @@ def test_each_says_what_to_press(workflows):
     for name, workflow in workflows.items():
         notes = [node["widgets_values"][0] for node in workflow.graph["nodes"] if node["type"] in NOTES]
         assert notes and "**Run**" in notes[0], name
+
+
+def test_each_has_a_small_picture(root, workflows):
+    pictures = {path.stem: path.stat().st_size for path in (root / "example_workflows").glob("*.jpg")}
+    assert set(pictures) == set(workflows)
+    assert max(pictures.values()) < 40_000

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import xdev_llm
-from support import PATIENCE
+from .support import PATIENCE
 
 SERVER_VARIABLES = ("OPENAI_BASE_URL", "OLLAMA_HOST", "LMS_SERVER_HOST")
 

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 import xdev_llm
-from support import asked, body, chats, wait_until
+from .support import asked, body, chats, wait_until
 
 SAMPLING = {
     "temperature": 0.5,

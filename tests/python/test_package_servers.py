@@ -5,7 +5,7 @@ import socket
 
 import pytest
 import xdev_llm
-from support import asked, body, chats
+from .support import asked, body, chats
 
 
 @pytest.fixture

@@ -114,6 +114,10 @@ pub(crate) async fn stand_in(client: &Client, server: &Server, error: &Error) ->
     if error.kind() != ErrorKind::Unreachable {
         return None;
     }
+    // A server that is there and breaks off chats is not to be replaced: it gets a question that costs it nothing.
+    if !matches!(server.health().await, Err(error) if error.kind() == ErrorKind::Unreachable) {
+        return None;
+    }
     client.first_server().await.ok().filter(|other| other.url() != server.url())
 }
 

@@ -80,7 +80,7 @@ impl<'py> Keywords<'_, 'py> {
     /// Writes down what a conversion raised.
     fn converted<T>(&mut self, py: Python<'py>, name: &str, value: Option<PyResult<T>>) -> Option<T> {
         value?
-            .map_err(|error| self.problems.push((name.to_owned(), format!("{name}: {}", error.value(py)))))
+            .map_err(|error| self.problems.push((name.to_owned(), format!("{name}: {}.", error.value(py)))))
             .ok()
     }
 

@@ -5,6 +5,7 @@ browsers (`bridge`).
 """
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -216,5 +217,7 @@ def _to_its_end(result):
         return asyncio.run(result)
     from concurrent.futures import ThreadPoolExecutor
 
+    # The context goes along: in it stands which node and which item of a list this is.
+    context = contextvars.copy_context()
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, result).result()
+        return pool.submit(context.run, asyncio.run, result).result()

@@ -32,12 +32,18 @@ export class GrowingText {
     this.shown = text;
     while (rest) {
       const last = this.element.lastElementChild;
-      const block = last && !last.isFull ? last : this.element.appendChild(document.createElement("div"));
+      const block = last && !last.isFull ? last : this.#addBlock();
       const length = block.textContent.length;
       const end = rest.indexOf("\n", Math.max(0, BLOCK - length));
       block.append(end < 0 ? rest : rest.slice(0, end + 1));
       block.isFull = end >= 0;
       rest = end < 0 ? "" : rest.slice(end + 1);
     }
+  }
+
+  #addBlock() {
+    const block = this.element.appendChild(document.createElement("div"));
+    block.dir = "auto";
+    return block;
   }
 }

@@ -22,7 +22,7 @@ const PANEL_HEIGHT = 240;
 const LOW_PANEL_HEIGHT = 90;
 const NODE_WIDTH = 420;
 // What a field of several lines grows to when the node is made taller; the rest goes to the prompt and the answer.
-const FIELD_HEIGHT = 90;
+const FIELD_HEIGHT = 60;
 
 const answers = new Answers();
 const attached = new WeakMap();
@@ -67,6 +67,8 @@ function addPanelWidget(node, panel) {
   const height = node.constructor.nodeData.output_node ? PANEL_HEIGHT : LOW_PANEL_HEIGHT;
   const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
     serialize: false,
+    // The side panel of newer front ends would take the element away from the node.
+    hideInPanel: true,
     getMinHeight: () => height,
   });
   widget.serialize = false;

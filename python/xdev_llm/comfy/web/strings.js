@@ -9,7 +9,7 @@ import { app } from "../../scripts/app.js";
 const TABLE = {
   en: {
     panel: "Answer of {title}",
-    empty: "The answer appears here.",
+    empty: "Press Run; the result appears here.",
     waiting: "Waiting for the first word",
     loading_model: "Loading the model",
     reading_prompt: "Reading the prompt",
@@ -50,7 +50,7 @@ const TABLE = {
   },
   zh: {
     panel: "{title} 的回答",
-    empty: "回答会显示在这里。",
+    empty: "点击“运行”，结果将显示在这里。",
     waiting: "等待第一个词",
     loading_model: "正在加载模型",
     reading_prompt: "正在读取提示词",

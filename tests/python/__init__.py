@@ -1,0 +1,1 @@
+"""Tests of the Python package `xdev_llm`, against the mock server."""
