@@ -45,6 +45,7 @@ docs: ## Write the generated pages of docs/, and the types of the Python package
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm --lib config
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm --test docs_config
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm-cli docs
+	scripts/locales
 
 bench: ## Measure: the codecs, then whole calls beside other clients
 	@scripts/needs build engine

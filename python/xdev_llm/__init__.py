@@ -1,7 +1,7 @@
 """Talks to local language model servers: LM Studio, Ollama, llama.cpp, vLLM and any OpenAI-compatible server.
 
-`Client` is the way in; every failure is a class of `xdev_llm.errors`, which is imported with the first one. All else
-is in the native module. Not here: ComfyUI's nodes (`xdev_llm.comfy`).
+`Client` is the way in; every failure is a class of `xdev_llm.errors`, which is imported with the first one.
+All else is in the native module. Not here: ComfyUI's nodes (`xdev_llm.comfy`).
 """
 
 from ._native import (
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Imports the errors when one is asked for: `xdev_llm.Unreachable` and `xdev_llm.errors.Unreachable` are one."""
+    """Imports the errors when one is asked for: `xdev_llm.Unreachable` is `xdev_llm.errors.Unreachable`."""
     from importlib import import_module
 
     errors = import_module(".errors", __name__)

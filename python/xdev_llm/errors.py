@@ -33,8 +33,8 @@ __all__ = [
 class Error(Exception):
     """A failure of xdev_llm; raised itself only for a fault in this library.
 
-    message says what happened and where, said holds the server's own words, hint what to do, status the HTTP status,
-    server the address, and partial what had arrived of an answer (a ChatReply).
+    message says what happened and where, said holds the server's own words, hint what to do, status the HTTP
+    status, server the address, and partial what had arrived of an answer (a ChatReply).
     """
 
     code = "internal"

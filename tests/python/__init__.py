@@ -1,1 +1,1 @@
-"""Tests of the Python package `xdev_llm`, against the mock server."""
+"""Tests of the Python package; a package themselves, so that their fixtures are not taken for those above."""

@@ -1,4 +1,7 @@
-"""Fixtures for the tests of the Python package, which runs in the tests' own process. Not here: mock servers."""
+"""Fixtures for the tests of the Python package, which runs in the tests' own process.
+
+Not here: mock servers, which all tests share.
+"""
 
 import os
 import subprocess
@@ -6,6 +9,7 @@ import sys
 
 import pytest
 import xdev_llm
+
 from .support import PATIENCE
 
 SERVER_VARIABLES = ("OPENAI_BASE_URL", "OLLAMA_HOST", "LMS_SERVER_HOST")
@@ -42,7 +46,7 @@ def client(own_settings):
 
 @pytest.fixture
 def python(sandbox, own_settings):
-    """A function that starts Python code in a process of its own, with the sandbox's config and given arguments."""
+    """A function that starts Python code in a process of its own, with the sandbox's config."""
 
     def start(code, *arguments):
         child = subprocess.Popen(
@@ -62,7 +66,7 @@ def python(sandbox, own_settings):
 
 @pytest.fixture
 def finished(python):
-    """A function that runs Python code to its end and gives what it printed; anything on stderr is a failure."""
+    """A function that runs Python code to its end and gives its output; a word on stderr is a failure."""
 
     def run(code, *arguments):
         child = python(code, *arguments)

@@ -1,4 +1,7 @@
-"""What the tests of the Python package share: waiting, and what a mock server was asked. Not here: fixtures."""
+"""What the tests of the Python package share: waiting, and what a mock server was asked.
+
+Not here: fixtures.
+"""
 
 import json
 import time

@@ -52,7 +52,12 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def each(table):
+    """Every name with each of its values."""
+    return [(name, value) for name, values in table.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), each(BAD))
 def test_a_bad_value_is_named_in_words(client, name, value):
     problems = client.check("Hello", **{name: value})
     assert [field for field, _ in problems] == [name]
@@ -60,7 +65,7 @@ def test_a_bad_value_is_named_in_words(client, name, value):
     assert len(message) > 15 and message[-1] in ".?" and KEY not in message and "secret" not in message
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD.items() for value in values])
+@pytest.mark.parametrize(("name", "value"), each(GOOD))
 def test_a_good_value_is_no_problem(client, name, value):
     assert client.check("Hello", **{name: value}) == []
 
@@ -77,7 +82,7 @@ def test_the_messages_may_be_all_there_is(client):
 
 def test_every_problem_is_found_at_once(client):
     problems = client.check("", temperature=9, top_p="x", timeout=1, model=KEY, preset="no")
-    assert {field for field, _ in problems} == {"prompt", "temperature", "top_p", "timeout", "model", "preset"}
+    assert {name for name, _ in problems} == {"prompt", "temperature", "top_p", "timeout", "model", "preset"}
 
 
 def test_history_is_named_with_line_and_column(client):
@@ -97,7 +102,7 @@ def test_an_unknown_keyword_is_a_type_error(client):
 
 
 def test_check_and_chat_know_the_same_keywords(client):
-    """The names after `on_events` included; a keyword that only one of them knows would go wrong in silence."""
+    """A keyword that only one of them knows would go wrong in silence."""
     import inspect
 
     names = [name for name in inspect.signature(xdev_llm.Client.chat).parameters if name != "self"]
@@ -116,7 +121,8 @@ def test_presets_are_those_of_the_specification(client):
     assert xdev_llm.builtin_presets() == client.presets == expected
 
 
-HISTORY = '[{"role":"system","content":"S"},\n {"role":"user","content":"A","own":1},{"role":"assistant","content":"B"}]'
+HISTORY = """[{"role":"system","content":"S"},
+ {"role":"user","content":"A","own":1}, {"role":"assistant","content":"B"}]"""
 
 
 def test_history_is_read():

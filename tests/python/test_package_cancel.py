@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 import xdev_llm
+
 from .support import chats, closed_by_client, wait_until
 
 

@@ -1,4 +1,7 @@
-"""Chats through the Python package: every way to the answer, and the keywords on the wire. Not here: cancelling."""
+"""Chats through the Python package: every way to the answer, and the keywords on the wire.
+
+Not here: cancelling.
+"""
 
 import asyncio
 import gc
@@ -8,6 +11,7 @@ import weakref
 
 import pytest
 import xdev_llm
+
 from .support import asked, body, chats, wait_until
 
 SAMPLING = {
@@ -176,7 +180,8 @@ def test_the_config_beats_nothing_that_was_given(sandbox, server):
     assert body(server)["messages"][0]["content"] == "Mine."
 
 
-HISTORY = '[{"role":"system","content":"Old."}, {"role":"user","content":"A","x":1},{"role":"assistant","content":"B"}]'
+HISTORY = """[{"role":"system","content":"Old."},
+ {"role":"user","content":"A","own":1}, {"role":"assistant","content":"B"}]"""
 
 
 def test_a_history_is_sent_and_keeps_every_byte(client, server):
@@ -233,7 +238,7 @@ def test_two_hundred_calls_leave_nothing_behind(client, server):
 
     def ask(count):
         for _ in range(count):
-            client.chat("Hello " * 1000, server=server.url, on_events=lambda events: None, interval=0.01).wait()
+            client.chat("Hello " * 1000, server=server.url, on_events=len, interval=0.01).wait()
         gc.collect()
 
     ask(50)

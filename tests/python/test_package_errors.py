@@ -1,11 +1,15 @@
-"""Failures: each kind has its class, its builtin parent, and what a person needs to know. Not here: cancelling."""
+"""Failures: each kind has its class, its builtin parent, and what a person needs to know.
+
+Not here: cancelling.
+"""
 
 import re
 
 import pytest
 import xdev_llm
-from .support import ROOT, chats
 from xdev_llm import errors
+
+from .support import ROOT, chats
 
 PARENTS = {
     "InvalidInput": ValueError,
@@ -33,7 +37,7 @@ def test_every_kind_has_a_class_with_its_code_and_meaning():
 
 @pytest.mark.parametrize("name", PARENTS)
 def test_a_class_has_the_parent_that_python_code_expects(name):
-    error = getattr(errors, name)("What.", said="Words.", hint="Cure.", status=503, server="http://a:1", partial=None)
+    error = getattr(errors, name)("What.", said="Words.", hint="Cure.", status=503, server="http://a:1")
     assert isinstance(error, PARENTS[name])
     assert str(error) == 'What. (at http://a:1) The server said: "Words." Cure.'
     assert (error.message, error.said, error.hint, error.status) == ("What.", "Words.", "Cure.", 503)

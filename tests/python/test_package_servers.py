@@ -5,6 +5,7 @@ import socket
 
 import pytest
 import xdev_llm
+
 from .support import asked, body, chats
 
 
@@ -76,7 +77,7 @@ def test_another_server_is_taken_where_nobody_answers(sandbox, server, free_port
     run = client.chat("Hello", server=url, auto_detect_server=True)
     reply = run.wait()
     assert reply.text == "Hello there, friend."
-    assert reply.server == {"url": server.url, "kind": "lmstudio", "name": "LM Studio", "source": "discovered"}
+    assert (reply.server["url"], reply.server["source"]) == (server.url, "discovered")
     assert len(reply.notes) == 1 and url in reply.notes[0] and server.url in reply.notes[0]
     assert run.notes == reply.notes and run.server == reply.server
 
@@ -87,7 +88,10 @@ def test_it_is_not_taken_unasked(sandbox, server, free_port):
     assert chats(server) == []
 
 
-@pytest.mark.parametrize("fault", ["status:500", "status:401", "status:404", "html-page", "close-before-headers"])
+ANSWERS = ["status:500", "status:401", "status:404", "html-page", "close-before-headers"]
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
 def test_a_server_that_answers_anything_is_never_replaced(sandbox, mock, server, fault):
     given = mock("--personality", "lmstudio", "--fault", fault)
     with pytest.raises(xdev_llm.Error) as raised:
@@ -129,3 +133,20 @@ def test_the_original_failure_is_told_where_none_is_found(alone, client, free_po
 def test_none_given_is_the_first_found(sandbox, server):
     reply = discovering(sandbox, server).chat("Hello").wait()
     assert reply.server["source"] == "discovered" and body(server)["messages"][0]["content"] == "Hello"
+
+
+def test_what_a_chat_would_ask_is_told_without_a_chat(client, mock):
+    server = mock("--personality", "lmstudio")
+    assert client.resolve(server.url).wait() == {"url": server.url, "model": "qwen3-4b"}
+    assert client.resolve(server.url, "mine").wait() == {"url": server.url, "model": "mine"}
+    assert chats(server) == []
+
+
+def test_the_doctor_tells_whether_it_works(client, server, free_port):
+    report = client.doctor(server.url, "auto").wait()
+    assert report["works"] is True
+    assert all({"status", "name", "message"} <= {*check} for check in report["checks"])
+    assert chats(server) and "answer" in {check["name"] for check in report["checks"]}
+    report = client.doctor(f"http://127.0.0.1:{free_port}").wait()
+    assert report["works"] is False
+    assert any(check["status"] == "fail" and check["cure"] for check in report["checks"])

@@ -14,6 +14,7 @@ use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits
 
 use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Queue, Value, interrupted};
 use crate::run::Function;
+use crate::runtime;
 use crate::values::{ChatEvent, Conversation, Reply, ServerFacts};
 
 /// `Job` is a chat to do.
@@ -176,7 +177,7 @@ impl Listener {
     async fn call(self: &Arc<Self>, batch: Vec<Event>, is_last: bool) -> Result<(), Stop> {
         let listener = Arc::clone(self);
         let called = tokio::task::spawn_blocking(move || {
-            Python::try_attach(|py| {
+            runtime::visit(|py| {
                 let called = listener.call_now(py, &batch);
                 if is_last || !matches!(called, Ok(true)) {
                     // Let go here, with the interpreter: elsewhere it would wait for the next call into it.

@@ -49,7 +49,7 @@ where
         };
         // The runtime must not wait for the interpreter, and objects are let go of where it is held.
         tokio::task::spawn_blocking(move || {
-            Python::try_attach(move |py| {
+            runtime::visit(move |py| {
                 let (event_loop, future) = (of_loop.into_bound(py), of_task.into_bound(py));
                 if let Some(found) = found {
                     // A loop that was closed meanwhile wants nothing any more.

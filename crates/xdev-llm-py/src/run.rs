@@ -14,7 +14,7 @@ use crate::answer::Listener;
 use crate::awaiting::awaiting;
 use crate::json;
 use crate::operation::{Lease, Operation, Outcome, Step, Value, raise};
-use crate::runtime;
+use crate::runtime::{self, Visit};
 use crate::values::{ChatEvent, ChatReply, ServerInfo, model_list};
 
 /// How long a wait may go on without a look for signals.
@@ -65,6 +65,8 @@ impl<'py> IntoPyObject<'py> for Next {
 
 /// Waits on this thread, which may be the one that gets the signals.
 pub(crate) fn wait<'py>(py: Python<'py>, operation: &Arc<Operation>) -> PyResult<Bound<'py, PyAny>> {
+    // A daemon thread that is here when the interpreter ends has to get out in time, its exception made.
+    let _visit = Visit::begin();
     loop {
         if let Some(outcome) = operation.outcome() {
             return Ended(outcome).into_pyobject(py);
@@ -149,6 +151,7 @@ impl ChatRun {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, ChatEvent>> {
         let operation = &self.lease.0;
+        let _visit = Visit::begin();
         loop {
             match operation.step() {
                 Some(Step::Over(Ok(_))) => return Err(PyStopIteration::new_err(())),

@@ -3,7 +3,7 @@
 //! Not here: what runs on it (`operation`).
 
 use std::process;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -13,11 +13,54 @@ use tokio::runtime::{Builder, Runtime};
 use crate::operation::Operation;
 
 /// How long the end of the interpreter waits for operations to let go of it.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 static RUNTIME: OnceLock<(u32, Runtime)> = OnceLock::new();
 /// What may still run, so that the end of the interpreter can cancel it.
 static OPERATIONS: Mutex<Vec<Weak<Operation>>> = Mutex::new(Vec::new());
+
+/// The threads that are in the interpreter, or on their way into it; see [`visit`].
+static VISITORS: Mutex<Visitors> = Mutex::new(Visitors { count: 0, is_closed: false });
+static VISITOR_LEFT: Condvar = Condvar::new();
+
+struct Visitors {
+    count: usize,
+    is_closed: bool,
+}
+
+fn visitors() -> MutexGuard<'static, Visitors> {
+    VISITORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `Visit` lasts as long as the end of the interpreter waits for a thread.
+pub(crate) struct Visit(());
+
+impl Visit {
+    /// Begins one; `None` when the interpreter ends.
+    pub(crate) fn begin() -> Option<Visit> {
+        let mut visitors = visitors();
+        (!visitors.is_closed).then(|| {
+            visitors.count += 1;
+            Visit(())
+        })
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        visitors().count -= 1;
+        VISITOR_LEFT.notify_all();
+    }
+}
+
+/// Calls into the interpreter from a thread of the runtime; `None` when it ends.
+///
+/// A thread that waits for the interpreter while that is taken apart is ended by it in the middle of its work, which
+/// ends the process. So the end waits for those that are inside, and lets no more in.
+pub(crate) fn visit<T>(call: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    let _visit = Visit::begin()?;
+    Python::try_attach(call)
+}
 
 /// The runtime of this process.
 pub(crate) fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
@@ -73,9 +116,11 @@ fn farewell(py: Python<'_>) {
         }
         let until = Instant::now() + FAREWELL;
         for operation in operations {
-            while !operation.is_done() && Instant::now() < until {
-                operation.wait(Duration::from_millis(10));
-            }
+            operation.wait_for_end(until.saturating_duration_since(Instant::now()));
         }
+        let mut visitors = visitors();
+        visitors.is_closed = true;
+        let left = until.saturating_duration_since(Instant::now());
+        drop(VISITOR_LEFT.wait_timeout_while(visitors, left, |visitors| visitors.count > 0));
     });
 }

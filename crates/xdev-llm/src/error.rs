@@ -137,7 +137,7 @@ impl ErrorKind {
                 "invalid_input",
                 2,
                 "A value you gave is wrong.",
-                "Correct the value named in the message; ranges and forms are in the help of each flag.",
+                "Correct the value the message names; the help of each flag and the tooltip of each widget tell its range and form.",
             ),
             ErrorKind::Config => (
                 "config",
@@ -149,7 +149,7 @@ impl ErrorKind {
                 "unreachable",
                 4,
                 "Nothing answers at the address.",
-                "Start the server (LM Studio: Developer tab, Start server; Ollama: `ollama serve`) and check the port. `xdev-llm doctor` looks at every step.",
+                "Start the server (LM Studio: Developer tab, Start server; Ollama: `ollama serve`) and check the port. The doctor (`xdev-llm doctor`, or the LLM Doctor node) looks at every step.",
             ),
             ErrorKind::Timeout(Phase::Connect) => (
                 "timeout_connect",
@@ -221,7 +221,7 @@ impl ErrorKind {
                 "protocol",
                 13,
                 "What came back is not what the protocol promises.",
-                "Check that the address is a model server with an OpenAI-compatible API and that a model is loaded. `xdev-llm doctor` shows what answers there.",
+                "Check that the address is a model server with an OpenAI-compatible API and that a model is loaded. The doctor (`xdev-llm doctor`, or the LLM Doctor node) shows what answers there.",
             ),
             ErrorKind::CutOff => (
                 "cut_off",

@@ -3,6 +3,7 @@
 Not here: what the presets are (the engine, and the user's config).
 """
 
+from .. import bridge
 from ..schema import Input, Node, Outcome, Output
 from . import shared
 
@@ -50,6 +51,16 @@ def run(node_id, **values):
     return Outcome((sampling, summary), {"report": summary})
 
 
+def check(**values):
+    """Every bad field, in words."""
+    given = {name: value for name, value in values.items() if value is not None}
+    problems = shared.keys_in(given)
+    # Only the fields of this node are of interest: the prompt stands for one that is well.
+    asked = {"prompt": "-", "preset": given.get("preset"), **shared.sampling_from(given)}
+    problems += bridge.client().check(**{name: value for name, value in asked.items() if value is not None})
+    return shared.in_words(problems)
+
+
 SAMPLING = Node(
     node_id="XDEV_LLMSampling",
     name="LLM Sampling (XDev)",
@@ -60,4 +71,5 @@ SAMPLING = Node(
         Output("summary", "STRING", "The same as JSON text."),
     ),
     run=run,
+    check=check,
 )
