@@ -17,9 +17,8 @@ import { t } from "./strings.js";
 
 const PREFIX = "XDEV_";
 const PANEL_WIDGET = "xdev_llm_panel";
-// In canvas units, as all sizes of nodes. A node that shows no answer has a panel of a few lines.
-const PANEL_HEIGHT = 240;
-const LOW_PANEL_HEIGHT = 90;
+// In canvas units, as all sizes of nodes.
+const PANEL_HEIGHT = 230;
 const NODE_WIDTH = 420;
 // What a field of several lines grows to when the node is made taller; the rest goes to the prompt and the answer.
 const FIELD_HEIGHT = 60;
@@ -27,6 +26,7 @@ const FIELD_HEIGHT = 60;
 const answers = new Answers();
 const attached = new WeakMap();
 let greeted = null;
+let hasNodes = false;
 let recalled = null;
 
 /** Lists [name, options] of all inputs in a node definition. */
@@ -54,6 +54,7 @@ function attach(node) {
 
   addPanelWidget(node, panel);
   attached.set(node, { panel, choice });
+  hasNodes = true;
   node.onRemoved = chain(node.onRemoved, () => {
     panel.close();
     choice?.close();
@@ -64,15 +65,14 @@ function attach(node) {
 function addPanelWidget(node, panel) {
   const [, ...fields] = (node.widgets ?? []).filter((widget) => widget.element);
   for (const field of fields) field.options.getMaxHeight = () => FIELD_HEIGHT;
-  const height = node.constructor.nodeData.output_node ? PANEL_HEIGHT : LOW_PANEL_HEIGHT;
   const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
     serialize: false,
     // The side panel of newer front ends would take the element away from the node.
     hideInPanel: true,
-    getMinHeight: () => height,
+    getMinHeight: () => PANEL_HEIGHT,
   });
   widget.serialize = false;
-  panel.element.style.minHeight = `${height - 2 * widget.margin}px`;
+  panel.element.style.minHeight = `${PANEL_HEIGHT - 2 * widget.margin}px`;
   const size = node.computeSize();
   node.setSize([Math.max(size[0], NODE_WIDTH), size[1]]);
 }
@@ -114,6 +114,17 @@ function onRunEnded({ detail }) {
 function presentAll() {
   const workflow = shownWorkflow();
   for (const [id, answer] of answers.of(workflow)) present(workflow, id, answer);
+}
+
+/** Fills in what was answered before this page was loaded; the panels work without it. */
+async function recall() {
+  try {
+    await recallRuns((workflow, prompt, id, results) => {
+      if (!answers.has(workflow, id)) answers.replace(workflow, prompt, id, results);
+    });
+  } catch (error) {
+    console.warn(`XDev LLM: earlier answers cannot be shown: ${error.message}`);
+  }
 }
 
 async function greet() {
@@ -167,9 +178,8 @@ app.registerExtension({
 
   async afterConfigureGraph() {
     presentAll();
-    recalled ??= recallRuns((workflow, prompt, id, results) => {
-      if (!answers.has(workflow, id)) answers.replace(workflow, prompt, id, results);
-    });
+    if (!hasNodes) return;
+    recalled ??= recall();
     await recalled;
     presentAll();
   },

@@ -70,8 +70,7 @@ export class Section {
     const children = [];
     if (item.report !== undefined) children.push(element("pre", "xdev-llm-report", item.report));
     for (const { role, content } of item.chat ?? []) {
-      const words = ["user", "assistant", "system", "tool"].includes(role) ? t(role) : role;
-      const bubble = element("div", "xdev-llm-bubble", element("span", "xdev-llm-role", words), content);
+      const bubble = element("div", "xdev-llm-bubble", element("span", "xdev-llm-role", t(role)), content);
       bubble.dataset.role = role;
       children.push(bubble);
     }

@@ -91,9 +91,9 @@ const TABLE = {
   },
 };
 
-/** Gives the words for a key in ComfyUI's language, with {names} filled in. */
+/** Gives the words for a key in ComfyUI's language, with {names} filled in; a key without words stands for itself. */
 export function t(key, values = {}) {
   const locale = String(app.ui.settings.getSettingValue("Comfy.Locale") ?? "en");
   const table = locale.startsWith("zh") ? TABLE.zh : TABLE.en;
-  return table[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return (table[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
