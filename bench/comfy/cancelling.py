@@ -9,12 +9,12 @@ import time
 
 from model_server import MODEL, PROMPT
 from places import OURS, wait_until
-from report import Row
+from report import Part, Row
 
 PATIENCE = 30
 
 
-class Cancelling:
+class Cancelling(Part):
     """`Cancelling` cancels our node again and again in one host."""
 
     def __init__(self, where, browser, servers, times):
@@ -35,7 +35,6 @@ class Cancelling:
                 Row("the same, 99 of 100", goal=200.0, percentile=99),
             ]
             self.rows += self.ended[what] + self.closed[what]
-        self.details = []
 
     def go(self, round_number, is_measured=True):
         """One round: each server so many times."""
@@ -63,5 +62,4 @@ class Cancelling:
         end = self.browser.wait_for("execution_interrupted", seconds=PATIENCE)
         self.browser.wait_for("executing", lambda data: data["node"] is None, PATIENCE)
         closed = wait_until(lambda: server.chats()[0]["client_closed_ms"], PATIENCE, "the close")
-        # The host cuts its times to whole milliseconds.
-        return end.data["timestamp"] + 0.5 - pressed, closed + offset - pressed
+        return 1000 * end.data["exact"] - pressed, closed + offset - pressed

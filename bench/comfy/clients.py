@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from places import OURS, ROOT
-from report import Row
+from report import Part, Row
 
 WORKER = ROOT / "bench" / "clients" / "worker.py"
 # How often a round each does the job: about as long for all.
@@ -40,7 +40,7 @@ class Worker:
         self.process.wait()
 
 
-class Streams:
+class Streams(Part):
     """`Streams` is the CPU time of a client for a million streamed tokens."""
 
     def __init__(self, server, tokens, environment):
@@ -48,7 +48,6 @@ class Streams:
         self.workers = {name: Worker(name, "stream", server.url, environment) for name in STREAMERS}
         self.row = Row(f"a stream of {tokens:,} tokens from Python, CPU s for a million tokens", goal=0.6)
         self.rows = [self.row]
-        self.details = []
 
     def go(self, round_number, is_measured=True):
         names = list(STREAMERS)
@@ -66,7 +65,7 @@ class Streams:
             worker.end()
 
 
-class History:
+class History(Part):
     """`History` is the time to add a message to 10 MB of conversation, as text from and to Python."""
 
     def __init__(self, folder, environment):
@@ -78,7 +77,6 @@ class History:
         self.time = Row("adding a message to 10 MB of history from Python, ms")
         self.share = Row("the same, as a share of `json`", goal=0.35)
         self.rows = [self.time, self.share]
-        self.details = []
 
     def go(self, round_number, is_measured=True):
         taken = {name: min(worker.go(APPENDERS[name])["seconds"]) for name, worker in self.workers.items()}

@@ -1,14 +1,14 @@
 """What an import takes, in fresh processes: in bare Python, and in a host after its own imports; and what it brings.
 
-Not here: the import itself (`timed_import`).
+Not here: the import itself (`ours`).
 """
 
 import os
 import subprocess
 import sys
 
-from places import OURS, TIMED_IMPORT, read_import
-from report import Row
+from places import OURS, OUR_PACK, read_import
+from report import Part, Row
 
 PEERS = ("requests", "openai")
 # None of these may come with us.
@@ -27,7 +27,7 @@ def _name(module):
     return OURS if module.startswith("xdev_llm") else f"`{module}`"
 
 
-class Imports:
+class Imports(Part):
     """`Imports` imports ours and the peers in turn."""
 
     def __init__(self, places):
@@ -36,7 +36,6 @@ class Imports:
         self.pack = Row("`import xdev_llm.comfy` in the contract host, ms", goal=20.0)
         self.brought = Row("modules of HTTP, numpy or PIL that it brings", goal=0.0)
         self.rows = [self.bare, self.pack, self.brought]
-        self.details = []
         self.modules = {}
 
     def go(self, round_number, is_measured=True):
@@ -55,7 +54,7 @@ class Imports:
 
     def _import_bare(self, module):
         environment = {**os.environ, "XDEV_LLM_BENCH_IMPORT": module}
-        command = [sys.executable, str(TIMED_IMPORT / "__init__.py")]
+        command = [sys.executable, str(OUR_PACK / "__init__.py")]
         return read_import(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
     def _add(self, row, module, told, is_measured):

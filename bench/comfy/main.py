@@ -35,6 +35,7 @@ def read_arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures the ComfyUI pack beside other clients.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: about a minute")
+    parser.add_argument("--only", metavar="PART", help="calls, cancelling, imports, streams, history or traffic")
     parser.add_argument("--mock", required=True, help="the test server's command")
     parser.add_argument("--results", type=Path, required=True, help="where table and rounds go")
     return parser.parse_args()
@@ -68,6 +69,9 @@ class Bench:
         paced = QUICK_TRAFFIC if arguments.quick else TRAFFIC
         servers = {key: self.server(command, tokens=key[0], token_delay=1000 // key[1]) for key in paced}
         self.traffic = Traffic(host, servers)
+        if arguments.only:
+            self.parts = [part for part in self.parts if type(part).__name__.lower() == arguments.only]
+            self.traffic = self.traffic if arguments.only == "traffic" else None
 
     def server(self, command, **options):
         return self.ending(ModelServer(command, **options))
@@ -102,9 +106,10 @@ class Bench:
             print(f"round {number + 1} of {self.rounds}", file=sys.stderr, flush=True)
             for part in self.parts:
                 part.go(number)
-        print("the websocket", file=sys.stderr, flush=True)
-        self.traffic.go()
-        self.parts.append(self.traffic)
+        if self.traffic:
+            print("the websocket", file=sys.stderr, flush=True)
+            self.traffic.go()
+            self.parts.append(self.traffic)
 
     def end(self):
         for end in reversed(self.ends):
@@ -114,13 +119,11 @@ class Bench:
 def write(bench, arguments, head):
     """Prints the table, and keeps it with every round."""
     rows = [row for part in bench.parts for row in part.rows]
-    details = [row for part in bench.parts for row in part.details]
-    notes = bench.notes + bench.parts[0].notes()
-    notes += [f"{row.title}: {show(row.value('xdev-llm'))}." for row in details]
+    notes = bench.notes + [note for part in bench.parts for note in part.notes()]
     text = "\n\n".join([head, table(rows), "\n".join(f"- {note}" for note in notes)])
     arguments.results.mkdir(parents=True, exist_ok=True)
     (arguments.results / "table.md").write_text(text + "\n")
-    rounds = [{"row": row.title, "goal": row.goal, "values": row.values} for row in rows + details]
+    rounds = [{"row": row.title, "goal": row.goal, "values": row.values} for row in rows]
     (arguments.results / "rounds.json").write_text(json.dumps(rounds, indent=1))
     print(text)
 

@@ -6,6 +6,7 @@ Not here: what is asked of it (the parts).
 import json
 import re
 import socket
+import statistics
 import subprocess
 import time
 import urllib.request
@@ -53,15 +54,12 @@ class ModelServer:
         return middle * 1000 - asked[-1]["at_ms"]
 
     def raw_seconds(self, stream, times):
-        """The mean time to send a request written beforehand over a kept connection, and to read to the end of the answer."""
+        """The median time to send a request written beforehand over a kept connection, and to read to the end of the answer."""
         request = self._request(stream)
         with socket.create_connection(self.address) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             exchange(connection, request)
-            begun = time.perf_counter()
-            for _ in range(times):
-                exchange(connection, request)
-            return (time.perf_counter() - begun) / times
+            return statistics.median(exchange(connection, request) for _ in range(times))
 
     def _request(self, stream):
         body = {"model": MODEL, "messages": [{"role": "user", "content": PROMPT}], "stream": stream}
@@ -74,7 +72,8 @@ class ModelServer:
 
 
 def exchange(connection, request):
-    """Sends the request, and reads to the end that the head tells: a length, or a last chunk."""
+    """Sends the request, and reads to the end that the head tells, a length or a last chunk; the seconds it took."""
+    begun = time.perf_counter()
     connection.sendall(request)
     answer, length = b"", None
     while not (answer.endswith(b"\r\n0\r\n\r\n") if length is None else len(answer) == length):
@@ -85,3 +84,4 @@ def exchange(connection, request):
             told = re.search(rb"(?i)content-length: (\d+)", piece)
             length = int(told[1]) + piece.index(b"\r\n\r\n") + 4 if told else None
         answer += piece
+    return time.perf_counter() - begun

@@ -50,6 +50,16 @@ class Row:
         return f"| {self.title} | **{show(own)}** | {goal} | {met} | {', '.join(peers)} |"
 
 
+class Part:
+    """`Part` measures one thing, in rounds."""
+
+    rows: list[Row]
+
+    def notes(self):
+        """What is to be said below the table."""
+        return []
+
+
 def table(rows):
     """All rows in Markdown."""
     head = ["| what | xdev-llm | goal | met | beside it |", "|---|--:|--:|:-:|---|"]

@@ -6,12 +6,12 @@ absent, and a node that shows the whole text with each token, as ComfyUI's own d
 
 from model_server import MODEL, PROMPT
 from places import OURS, Browser
-from report import Row
+from report import Part, Row
 
 GOAL = 60.0
 
 
-class Traffic:
+class Traffic(Part):
     """`Traffic` counts for answers of several lengths and speeds."""
 
     def __init__(self, host, servers):
@@ -19,7 +19,6 @@ class Traffic:
         self.servers = servers
         self.browsers = {OURS: Browser(host), "ours without our JavaScript": Browser(host, greets=False)}
         self.rows = []
-        self.details = []
 
     def go(self):
         """Everything once: bytes do not depend on what else the machine does."""

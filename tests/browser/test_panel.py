@@ -94,6 +94,16 @@ def test_a_second_run_begins_anew(canvas, chat):
     assert node.answer() == "tok tok tok " and node.text("title") == ""
 
 
+def test_run_pressed_twice_shows_the_second_answer_alone(canvas, chat):
+    node = chat("--tokens", "20", "--token-delay", "20")
+    canvas.run()
+    node.wait_state("streaming")
+    canvas.run()
+    wait_until(lambda: len(node.server.chats()) == 2)
+    node.wait_state("done")
+    assert node.answer() == "tok " * 20 and node.panel.locator(".xdev-llm-section").count() == 1
+
+
 def test_an_error_is_shown_in_the_node(canvas, chat):
     node = chat("--fault", "status:500:CUDA out of memory")
     canvas.run()
@@ -149,9 +159,10 @@ def test_a_cached_run_shows_the_answer_again(canvas, chat):
     node.choose("control_after_generate", "fixed")
     canvas.run()
     node.wait_state("done")
-    canvas.do("() => { window.xdevRuns = 0; window.comfyAPI.api.api.addEventListener('execution_success', () => window.xdevRuns++); }")
+    canvas.do("""() => window.comfyAPI.api.api.addEventListener("execution_success",
+        () => { window.xdevEnded = true; }, { once: true })""")
     canvas.run()
-    canvas.until("window.xdevRuns === 1")
+    canvas.until("window.xdevEnded")
     assert node.answer() == "It scatters." and len(node.server.chats()) == 1
 
 
@@ -196,21 +207,19 @@ def test_another_tab_gets_none_of_it(canvas, chat):
 
 def test_a_node_in_a_subgraph_gets_its_answer(canvas, chat):
     node = chat("--tokens", "20", "--token-delay", "20")
-    outer = canvas.do("""(id) => {
+    canvas.do("""(id) => {
         const app = window.comfyAPI.app.app;
         const { node } = app.graph.convertToSubgraph(new Set([app.graph.getNodeById(id)]));
         app.canvas.setGraph(node.subgraph);
-        return node.id;
     }""", node.id)
-    inner = canvas.app("app.canvas.graph.nodes[0].id")
-    panel = canvas.app(
-        "(app.canvas.graph.nodes[0].widgets.at(-1).element.setAttribute('data-test', 'inner'), app.canvas.graph.nodes[0].widgets.at(-1).name)"
+    canvas.app(
+        "app.canvas.graph.nodes[0].widgets.find((widget) => widget.name === 'xdev_llm_panel')"
+        ".element.setAttribute('data-test', 'inner')"
     )
-    assert panel == "xdev_llm_panel"
     canvas.run()
     section = canvas.page.locator("[data-test=inner] .xdev-llm-section[data-state=done]")
     section.wait_for(state="attached")
-    assert section.locator("> .xdev-llm-text").text_content() == "tok " * 20, (outer, inner)
+    assert section.locator("> .xdev-llm-text").text_content() == "tok " * 20
     canvas.app("app.canvas.setGraph(app.rootGraph ?? app.graph)")
 
 
@@ -263,7 +272,8 @@ def test_every_state_has_its_line(canvas):
     tell({"done": {"output_tokens": 9, "estimated": True, "finish_reason": "content_filter",
                    "warnings": ["top_k was not sent."], "notes": ["Ollama answered instead."]}, "unknown": 1})
     assert node.text("figures") == "≈ 9 tokens"
-    assert node.panel.locator(".xdev-llm-remarks li").all_text_contents() == ["ended by: content_filter", "top_k was not sent."]
+    remarks = node.panel.locator(".xdev-llm-remarks li").all_text_contents()
+    assert remarks == ["ended by: content_filter", "top_k was not sent."]
     assert node.text("status") == ""
 
 
@@ -278,10 +288,14 @@ def test_reading_up_is_not_disturbed_by_what_arrives(canvas, chat):
     assert body.evaluate("(body) => body.scrollHeight - body.clientHeight - body.scrollTop") < 60, "it follows the text"
     body.hover()
     canvas.page.mouse.wheel(0, -150)
-    canvas.page.wait_for_function("(body) => body.scrollHeight - body.clientHeight - body.scrollTop > 60", arg=body.element_handle())
+    canvas.page.wait_for_function(
+        "(body) => body.scrollHeight - body.clientHeight - body.scrollTop > 60", arg=body.element_handle()
+    )
     top = body.evaluate("(body) => body.scrollTop")
     length = len(node.answer())
-    canvas.until("document.querySelector('.xdev-llm-section > .xdev-llm-text').textContent.length > given", length + 100)
+    canvas.until(
+        "document.querySelector('.xdev-llm-section > .xdev-llm-text').textContent.length > given", length + 100
+    )
     assert body.evaluate("(body) => body.scrollTop") == top
     assert canvas.app("app.canvas.ds.scale") == 1, "the wheel did not zoom the canvas"
     canvas.do("async () => { await window.comfyAPI.api.api.interrupt(); }")

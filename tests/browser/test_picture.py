@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from .canvas import Canvas
+from .front_ends import VERSIONS
 
 ANSWER = (
-    "Sunlight holds every colour. On its way through the air, light is scattered by molecules that are far smaller than "
-    "its waves, and short waves are scattered most: blue about five times as much as red.\n\n"
+    "Sunlight holds every colour. On its way through the air, light is scattered by molecules that are far "
+    "smaller than its waves, and short waves are scattered most: blue about five times as much as red.\n\n"
     "So blue light reaches your eye from all over the sky, and the rest comes straight from the sun:\n\n"
     "1. At noon the path through the air is short, and the sun looks white.\n"
     "2. At sunset it is long. Most of the blue is gone by then, and what is left is red.\n"
@@ -23,6 +26,7 @@ HISTORY = [
 ]
 
 
+@pytest.mark.parametrize("host", VERSIONS[-1:], indirect=True)
 def test_the_picture_of_the_docs(browser, host, mock):
     pace = ["--first-token-delay", "240", "--token-delay", "15"]
     server = mock("--personality", "lmstudio", "--text", ANSWER, "--reasoning", REASONING, *pace)

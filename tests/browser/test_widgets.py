@@ -144,7 +144,7 @@ def test_loading_keeps_numbers_that_are_not_the_presets(canvas):
     canvas.clear()
     canvas.open(workflow)
     node = canvas.node(node.id)
-    assert node.value("preset") == "precise" and node.value("temperature") == 1.3 and node.value("max_tokens") == 256
+    assert [node.value(name) for name in ("preset", "temperature", "max_tokens")] == ["precise", 1.3, 256]
 
 
 def test_sampling_disables_what_it_overrides(canvas):
@@ -187,7 +187,8 @@ def test_the_side_panel_leaves_the_panel_in_the_node(canvas):
     canvas.page.get_by_text("Parameters", exact=True).click()
     canvas.page.get_by_text("fallback_text").last.wait_for()
     canvas.picture("side-panel")
-    assert node.panel.is_visible() and node.panel.locator("xpath=ancestor::*[contains(@class, 'dom-widget')]").count() == 1
+    in_node = node.panel.locator("xpath=ancestor::*[contains(@class, 'dom-widget')]")
+    assert node.panel.is_visible() and in_node.count() == 1
 
 
 @pytest.mark.parametrize("host", VERSIONS[1:], indirect=True)
@@ -264,7 +265,9 @@ def test_the_light_theme_is_readable(canvas, setting, mock):
         [{"role": "user", "content": "Why is the sky blue?"}, {"role": "assistant", "content": "Scattering."}]))
     canvas.run()
     node.wait_state("done")
-    colours = node.panel.evaluate("(panel) => [getComputedStyle(panel).color, getComputedStyle(panel).backgroundColor]")
+    colours = node.panel.evaluate(
+        "(panel) => [getComputedStyle(panel).color, getComputedStyle(panel).backgroundColor]"
+    )
     text, ground = (sum(int(part) for part in colour.strip("rgba()").split(",")[:3]) for colour in colours)
     assert ground - text > 300, f"dark on light: {colours}"
     canvas.picture("light")

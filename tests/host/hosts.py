@@ -35,6 +35,21 @@ def why_not_real():
     return None
 
 
+def _has(file):
+    """Whether the real ComfyUI is of a version that has this file."""
+    return why_not_real() is None and (Path(os.environ["COMFYUI_DIR"]) / file).exists()
+
+
+def runs_beside(kind):
+    """Whether the pack's nodes run beside others on this kind of host: with the V3 API they are async."""
+    return kind == "contract" or kind == "real" and (why_not_real() is not None or _has("comfy_api/latest/_io.py"))
+
+
+def knows_items(kind):
+    """Whether a node can know which item of a list it is given."""
+    return kind in ("contract", "contract-v1") or kind == "real" and _has("comfy_execution/utils.py")
+
+
 def wait_until(condition, seconds=PATIENCE, what="a condition"):
     """Returns the first true value of condition(), or fails."""
     end = time.monotonic() + seconds
@@ -98,11 +113,6 @@ class Host:
             return request(f"{self.url}/system_stats")
         except OSError:
             return None
-
-    @property
-    def is_async(self):
-        """Whether it runs async nodes."""
-        return self.kind != "contract-sync"
 
     def log(self):
         """What the host printed."""

@@ -10,17 +10,23 @@ import time
 
 import pytest
 
-from host.hosts import PROBES, Client, Host, Refused, wait_until, why_not_real
+from host.hosts import PROBES, Client, Host, Refused, runs_beside, wait_until, why_not_real
 
 CASES = {}
-# Where a case needs a host of its own, because none survives it.
-FATAL = []
+# Those that need neither async nodes nor the V3 API, and hold on versions from before these.
+OLD = []
 
 
 def case(function):
     """Enters a function as a case."""
     CASES[function.__name__] = function
     return function
+
+
+def old_case(function):
+    """Enters a function as a case for every version."""
+    OLD.append(function.__name__)
+    return case(function)
 
 
 def node(kind, /, **inputs):
@@ -95,7 +101,7 @@ def definitions(client):
     return found
 
 
-@case
+@old_case
 def messages_of_a_prompt(client):
     """The order of messages, the cache, and what is shown again."""
     first, second = client.run(chain("ProbePlain", name="x")), client.run(chain("ProbePlain", name="x"))
@@ -108,7 +114,7 @@ def messages_of_a_prompt(client):
     return [trace(first), trace(second)]
 
 
-@case
+@old_case
 def without_a_client(client):
     """A prompt of nobody's is run, and leaves its history."""
     prompt_id = client.post("/prompt", {"prompt": chain("ProbePlain", name="nobody")})["prompt_id"]
@@ -116,7 +122,7 @@ def without_a_client(client):
     return [run.text("2"), run.status]
 
 
-@case
+@old_case
 def fingerprints(client):
     """What runs again: a NaN that is new does, math.nan does not."""
     runs = {}
@@ -127,7 +133,7 @@ def fingerprints(client):
     return runs
 
 
-@case
+@old_case
 def fingerprints_see_constants_only(client):
     """A linked input is None to a fingerprint."""
     prompt = {
@@ -148,7 +154,7 @@ def v3_fingerprints(client):
     return texts
 
 
-@case
+@old_case
 def a_changed_ancestor_runs_what_is_behind(client):
     """The key holds the inputs of ancestors; older keys are forgotten."""
     def prompt(value):
@@ -228,7 +234,7 @@ def threads(client):
     return text
 
 
-@case
+@old_case
 def failure(client):
     """An error ends the prompt, shows all inputs, and nothing is kept."""
     prompt = {
@@ -259,7 +265,7 @@ def failure_cancels_others(client):
     return [run.error["exception_message"], text]
 
 
-@case
+@old_case
 def blockers(client):
     """A blocked value shows its message once and stops silently after that."""
     runs = [client.run(chain("ProbeBlock", message=message)) for message in ("because", "")]
@@ -299,7 +305,7 @@ def v3_node(client):
     return trace(run)
 
 
-@case
+@old_case
 def checks(client):
     """The shapes of what a prompt is refused for."""
     good = {"integer": 3, "number": 0.5, "choice": "one", "flag": True, "text": "t"}
@@ -327,7 +333,7 @@ def checks(client):
     return found
 
 
-@case
+@old_case
 def conversions(client):
     """Constants become what the input is; a list in __value__ is a value."""
     inputs = {"integer": "4", "number": "0.25", "choice": "two", "flag": 0, "text": 12}
@@ -358,7 +364,7 @@ def own_checks(client):
     return found
 
 
-@case
+@old_case
 def some_outputs_fail(client):
     """What can run is run; the rest is in the answer."""
     prompt = {**chain("ProbePlain", name="some"), "3": node("ProbeInputs", integer=99)}
@@ -368,7 +374,7 @@ def some_outputs_fail(client):
     return [run.entry["outputs"], run.entry["prompt"][4]]
 
 
-@case
+@old_case
 def text_on_a_node(client):
     """The frame of progress text, and messages of a pack's own."""
     run = client.run(chain("ProbeText", text="é<b>0 "))
@@ -412,7 +418,7 @@ def interrupts(client):
     return trace(leaving)
 
 
-@case
+@old_case
 def interrupt_of_a_sync_node(client):
     """A sampler's progress bar ends it."""
     run, late = interrupted(client, chain("ProbeSampler", seconds=20.0, step=0.02, seed=1), after="progress")
@@ -461,7 +467,8 @@ def a_leaked_cancellation(client):
     return [message.kind for message in client.messages if message.kind.startswith("execution_")]
 
 
-FATAL.append("a_leaked_cancellation")
+# No host survives it: the next case gets a new one.
+FATAL = ["a_leaked_cancellation"]
 
 
 def start(kind, folder):
@@ -495,14 +502,17 @@ def outcomes(request, tmp_path_factory):
         host.stop()
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_contract_host(outcomes, name):
+ALL = [("contract", name) for name in CASES] + [("contract-sync", name) for name in OLD]
+
+
+@pytest.mark.parametrize("kind,name", ALL)
+def test_contract_host(outcomes, kind, name):
     """The contract host keeps the contracts."""
-    outcomes("contract", name)
+    outcomes(kind, name)
 
 
 @pytest.mark.skipif(why_not_real() is not None, reason=str(why_not_real()))
-@pytest.mark.parametrize("name", CASES)
-def test_same_as_real(outcomes, name):
+@pytest.mark.parametrize("kind,name", [(kind, name) for kind, name in ALL if (kind == "contract") == runs_beside("real")])
+def test_same_as_real(outcomes, kind, name):
     """A real ComfyUI does the same."""
-    assert outcomes("contract", name) == outcomes("real", name)
+    assert outcomes(kind, name) == outcomes("real", name)

@@ -4,13 +4,11 @@ A real ComfyUI takes part where COMFYUI_DIR names a checkout and COMFYUI_PYTHON 
 """
 
 import json
-import urllib.request
 
 import pytest
 
-from host.hosts import PROBES, ROOT, Client, Host, free_port, request, why_not_real
-
 from conftest import Sandbox, wait_until
+from host.hosts import PROBES, ROOT, Client, Host, free_port, request, runs_beside, why_not_real
 
 KINDS = ("contract", "contract-v1", "contract-sync", "real")
 KEY = "k" + "9f3a1c" * 6  # not of a shape that the pack would refuse by itself
@@ -89,13 +87,19 @@ def world(tmp_path_factory):
     world.stop()
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc):
+    """Gives a test each kind of host in turn; one marked `parallel` those whose nodes run beside others."""
+    if "host" in metafunc.fixturenames:
+        needs = metafunc.definition.get_closest_marker("parallel")
+        kinds = [kind for kind in KINDS if not needs or runs_beside(kind)]
+        metafunc.parametrize("host", kinds, indirect=True)
+
+
+@pytest.fixture
 def host(request, world):
-    """Each kind of host in turn. A test marked `parallel` needs V3 nodes, which run beside others."""
+    """A running host of a kind."""
     if request.param == "real" and why_not_real():
         pytest.skip(why_not_real())
-    if request.node.get_closest_marker("parallel") and request.param not in ("contract", "real"):
-        pytest.skip("only async nodes run beside others")
     return world.host(request.param)
 
 
@@ -149,10 +153,3 @@ def discoverable(world, sandbox):
         return ModelServer(sandbox, *flags, port=world.found_ports.pop())
 
     return start
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Says once how many tests had no real ComfyUI."""
-    missing = [report for report in terminalreporter.getreports("skipped") if "no real ComfyUI" in str(report.longrepr)]
-    if missing:
-        terminalreporter.line(f"SKIPPED {len(missing)} tests: {why_not_real()}")

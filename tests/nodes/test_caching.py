@@ -5,7 +5,7 @@ The tooltip of run_again promises it.
 
 import pytest
 
-from host.hosts import wait_until
+from host.hosts import runs_beside, wait_until
 from nodes.graphs import RESPONSE, chat, node
 
 
@@ -94,7 +94,7 @@ def test_at_most_four_are_asked_at_once(client, server):
 
     wait_until(ended)
     assert client.wait(prompt_id).text(RESPONSE) == ["tok " * 10] * 12
-    at_once = 4 if client.host.kind in ("contract", "real") else 1
+    at_once = 4 if runs_beside(client.host.kind) else 1
     assert most == at_once
 
 

@@ -27,7 +27,6 @@ def test_a_server_that_is_down_is_replaced_by_one_that_is_found(client, discover
     assert any("127.0.0.1:1" in data.get("detected", "") for data in events(client))
 
 
-@pytest.mark.xfail(strict=True, reason="what discovery found is believed for minutes, and not looked at before it is asked")
 def test_what_was_found_is_looked_for_again_once_it_is_gone(client, discoverable):
     first = discoverable("--personality", "lmstudio", "--text", "First.")
     assert client.run(chat(DOWN)).text(RESPONSE) == ["First."]
@@ -36,7 +35,6 @@ def test_what_was_found_is_looked_for_again_once_it_is_gone(client, discoverable
     assert client.run(chat(DOWN)).text(RESPONSE) == ["Second."]
 
 
-@pytest.mark.xfail(strict=True, reason="what discovery found is believed for minutes, and not looked at before it is asked")
 def test_what_was_found_is_not_trusted_once_another_program_is_there(client, discoverable, serve):
     found = discoverable("--personality", "lmstudio", "--text", "Found.")
     assert client.run(chat(DOWN)).text(RESPONSE) == ["Found."]
@@ -55,9 +53,7 @@ def test_not_where_the_user_does_not_want_it(client, discoverable):
 
 @pytest.mark.parametrize("answer", [
     {"fault": "status:500:{}"}, {"fault": "status:404:{}"}, {"fault": "html-page"},
-    pytest.param({"fault": "reset-before-headers"}, marks=pytest.mark.xfail(
-        strict=True, reason="a connection that a known server resets counts as nothing there, and another one is taken"
-    )),
+    {"fault": "reset-before-headers"},
 ])
 def test_a_server_that_answers_is_never_replaced(client, discoverable, server, answer):
     decoy = discoverable("--personality", "lmstudio")

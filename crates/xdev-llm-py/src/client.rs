@@ -112,9 +112,12 @@ impl Client {
     }
 
     /// Looks for servers on this machine.
-    pub(crate) fn ask_discover(&self, py: Python<'_>) -> PyResult<Arc<Operation>> {
+    pub(crate) fn ask_discover(&self, py: Python<'_>, fresh: bool) -> PyResult<Arc<Operation>> {
         let client = self.0.clone();
         start(py, async move {
+            if fresh {
+                client.forget_found();
+            }
             let found = client.discover().await.into_iter().map(ServerState::from);
             Ok(Value::Servers(Arc::new(found.collect())))
         })
@@ -269,9 +272,11 @@ impl Client {
         self.ask_models(py, server, fresh).map(Call::new)
     }
 
-    /// The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most.
-    fn discover(&self, py: Python<'_>) -> PyResult<Call> {
-        self.ask_discover(py).map(Call::new)
+    /// The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most. Fresh looks
+    /// anew for what is remembered for five minutes.
+    #[pyo3(signature = (*, fresh=false))]
+    fn discover(&self, py: Python<'_>, fresh: bool) -> PyResult<Call> {
+        self.ask_discover(py, fresh).map(Call::new)
     }
 
     /// Looks at every step between this machine and an answer, as a call that gives a dict: works, and checks, each with

@@ -43,7 +43,7 @@ mod _native {
     #[pyo3(signature = () -> "list[ServerInfo]")]
     fn discover(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let client = Client::open(py, &Overrides::default())?;
-        run::wait(py, &client.ask_discover(py)?)
+        run::wait(py, &client.ask_discover(py, false)?)
     }
 
     /// The models of a server: of the one given by URL or name, else of the config's, else of the first found.

@@ -30,7 +30,7 @@ def register():
     async def servers(request):
         try:
             configured = bridge.client().servers
-            found = await bridge.client().discover()
+            found = await bridge.client().discover(fresh=True)
         except xdev_llm.Error as error:
             return _failed(web, error)
         listed = [

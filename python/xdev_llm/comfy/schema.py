@@ -29,6 +29,11 @@ class Input:
     choices: Callable[[], list[str]] | list[str] | None = None
     options: dict[str, Any] | Callable[[], dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def is_asked_for(self):
+        """Whether something of it is known only when it is asked for."""
+        return callable(self.choices) or callable(self.options)
+
     def all_options(self):
         """Every option but `choices`, as ComfyUI's /object_info shows them."""
         options = self.options() if callable(self.options) else self.options
@@ -84,6 +89,8 @@ class Node:
 
 def v3_class(node, io):
     """Draws a node with ComfyUI's V3 API, `comfy_api.latest.io`."""
+    # ComfyUI asks for the schema several times in each run of a node: what never changes is drawn once.
+    drawn = {given.name: _v3_input(given, io) for given in node.inputs if not given.is_asked_for}
 
     def define_schema(cls):
         return io.Schema(
@@ -91,7 +98,7 @@ def v3_class(node, io):
             display_name=node.name,
             category=CATEGORY,
             description=node.description,
-            inputs=[_v3_input(given, io) for given in node.inputs],
+            inputs=[drawn.get(given.name) or _v3_input(given, io) for given in node.inputs],
             outputs=[_v3_output(given, io) for given in node.outputs],
             # So that a node works alone, without one that shows its text.
             is_output_node=True,

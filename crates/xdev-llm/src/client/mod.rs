@@ -15,6 +15,7 @@ mod stream;
 mod ttl;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,19 +130,34 @@ impl Client {
         self.first_server().await
     }
 
-    /// The first model server found on this machine, whatever the configuration names. Remembered for 300 seconds, or
-    /// until it goes away.
+    /// The first model server found on this machine, whatever the configuration names. Remembered for 300 seconds, and
+    /// looked for again where it went away or something else took its place.
     ///
     /// # Errors
     /// [`ErrorKind::Unreachable`] when none was found; [`ErrorKind::Config`] for a key that cannot be read.
     pub async fn first_server(&self) -> Result<Server> {
-        let ask = || async {
-            let found = self.first_found().await.ok_or_else(nothing_found)?;
-            Ok((found, SCAN_TTL))
-        };
-        let found = self.inner.chosen.get((), Instant::now, ask).await?;
-        let key = self.inner.settings.key_for(&found.url)?;
-        self.attach(&found.url, found.kind, key, ServerSource::Discovered)
+        loop {
+            let is_new = AtomicBool::new(false);
+            let ask = || async {
+                is_new.store(true, Ordering::Relaxed);
+                let found = self.first_found().await.ok_or_else(nothing_found)?;
+                Ok((found, SCAN_TTL))
+            };
+            let found = self.inner.chosen.get((), Instant::now, ask).await?;
+            let key = self.inner.settings.key_for(&found.url)?;
+            let server = self.attach(&found.url, found.kind, key, ServerSource::Discovered)?;
+            // A prompt goes only to what is known to be a model server now.
+            if is_new.into_inner() || server.is_still_itself().await {
+                return Ok(server);
+            }
+            server.forget();
+        }
+    }
+
+    /// Forgets which servers were found on this machine, so that they are looked for again.
+    pub fn forget_found(&self) {
+        self.inner.chosen.forget(&());
+        self.inner.scans.forget(&());
     }
 
     /// A server known otherwise, such as the built-in engine.
@@ -160,6 +176,8 @@ impl Client {
     }
 
     /// All model servers on this machine. Remembered for 300 seconds, an empty list for five.
+    ///
+    /// Remembered for 300 seconds where some were found; [`forget_found`](Client::forget_found) ends that.
     pub async fn discover(&self) -> Vec<Found> {
         let ask = || async {
             let (mut scan, mut all) = (self.scan(), Vec::new());

@@ -264,6 +264,14 @@ impl Server {
         self.inner.identities.get(self.place.shown.clone(), Instant::now, ask).await
     }
 
+    /// Whether what answers is of the known kind. Silence counts as yes: it may be busy with an answer.
+    pub(super) async fn is_still_itself(&self) -> bool {
+        match self.identify().await {
+            Ok(identity) => self.place.kind.as_ref() == Some(&identity.kind),
+            Err(error) => !matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Protocol),
+        }
+    }
+
     async fn identify(&self) -> Result<Identity> {
         let mut investigation = Investigation::new(self.place.root.port_or_known_default().unwrap_or(80));
         let mut heard_anything = false;

@@ -38,6 +38,8 @@ const LEFT_IN_TEXT: [&str; 7] = [
     "[TOOL_REQUEST]",
     "<\u{ff5c}tool\u{2581}calls\u{2581}begin\u{ff5c}>",
 ];
+/// The most text an answer may have, in bytes: two million tokens.
+const LONGEST_ANSWER: usize = 8 << 20;
 /// The largest error body that is read.
 const ERROR_CAP: usize = 1 << 20;
 
@@ -85,6 +87,8 @@ pub struct ChatStream {
     ready: VecDeque<ChatEvent>,
     collector: Collector,
     clock: Clock,
+    /// The bytes of text that came so far.
+    length: usize,
     /// The whole reply, once it was judged; the caller still has its last events to see.
     judged: Option<ChatReply>,
     /// What went wrong, once it did; the caller still has the events before it to see.
@@ -113,6 +117,21 @@ struct Opened {
     sent: Sent,
     /// When the request was about to be sent.
     sent_at: Instant,
+}
+
+/// The bytes of text that an event brings.
+fn text_length(event: &ChatEvent) -> usize {
+    match event {
+        ChatEvent::Text(piece) | ChatEvent::Reasoning(piece) => piece.len(),
+        ChatEvent::ToolCall(piece) => piece.arguments.len(),
+        _ => 0,
+    }
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::Protocol, "The answer is longer than 8 MiB.").with_hint(
+        "The model goes round in circles, or what answers is no model: set max_tokens, or a repeat_penalty of 1.1.",
+    )
 }
 
 /// A failure before the answer began, with what had been asked.
@@ -151,6 +170,7 @@ impl ChatStream {
             ready: VecDeque::new(),
             collector: Collector::default(),
             clock: Clock { asked: None, sent: None, first: None, last: None, heard: Instant::now() },
+            length: 0,
             judged: None,
             failure: None,
             permit: None,
@@ -314,7 +334,11 @@ impl ChatStream {
         self.clock.heard = Instant::now();
         let read = if came { opened.reader.push(&opened.bytes, &mut self.events) } else { Ok(()) };
         self.clock.stamp(&self.events);
+        self.length += self.events.iter().map(text_length).sum::<usize>();
         self.ready.extend(self.events.drain(..));
+        if self.length > LONGEST_ANSWER {
+            return Err(too_long().with_server(self.server.url()));
+        }
         match read {
             Ok(()) if came => Ok(()),
             Ok(()) => self.end(),

@@ -120,7 +120,9 @@ async function greet() {
   if (!api.clientId || api.clientId === greeted) return;
   greeted = api.clientId;
   const { problem } = await sayHello(greeted);
-  if (problem) console.warn(`XDev LLM: ${problem}`);
+  if (!problem) return;
+  console.warn(`XDev LLM: ${problem}`);
+  greeted = null;
 }
 
 function loadStyle() {
@@ -146,6 +148,9 @@ app.registerExtension({
       greet();
     });
   },
+
+  // The id may be known before the first status.
+  setup: greet,
 
   getCustomWidgets: () => ({ [MODEL_WIDGET]: makeModelWidget }),
 
