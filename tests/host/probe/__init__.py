@@ -112,6 +112,15 @@ class ProbePlain(Node):
         return (f"run {count('plain' + name)}",)
 
 
+class ProbeValues(Node):
+    """Gives values that are not text."""
+
+    RETURN_TYPES = ("INT", "FLOAT", "BOOLEAN", "PROBE_LIST")
+
+    def run(self):
+        return (3, 0.5, True, ["a", 1])
+
+
 class ProbeSeesLinks(Node):
     """Shows what its fingerprint was given for a linked input."""
 
