@@ -69,7 +69,7 @@ class World:
         self.hosts = {}
 
     def lend_package(self):
-        """Gives the installed package to a real ComfyUI too, whose Python has none; without one, the pack finds its own."""
+        """Gives the installed package to a real ComfyUI too; else the pack finds the one beside it."""
         installed = importlib.util.find_spec("xdev_llm")
         if installed:
             packages = self.folder / "packages"
@@ -156,7 +156,7 @@ def server(serve):
 
 @pytest.fixture
 def discoverable(world, sandbox):
-    """A function that starts a server where discovery finds it; skips where others run on this machine already."""
+    """A function that starts a server where discovery finds it; skips where others run on this machine."""
 
     def start(*flags):
         found = json.loads(world.sandbox.run("servers", "--json").stdout)
