@@ -3,7 +3,9 @@
 A real ComfyUI takes part where COMFYUI_DIR names a checkout and COMFYUI_PYTHON its interpreter.
 """
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +65,17 @@ class World:
             f'[servers.engine]\nurl = "http://127.0.0.1:{self.engine_port}"\napi_key_env = "NODES_TEST_KEY"\n'
             '[presets.mine]\ntemperature = 0.35\ntop_k = 7\nsystem = "You are mine."\n'
         )
+        self.lend_package()
         self.hosts = {}
+
+    def lend_package(self):
+        """Gives the installed package to a real ComfyUI too; else the pack finds the one beside it."""
+        installed = importlib.util.find_spec("xdev_llm")
+        if installed:
+            packages = self.folder / "packages"
+            packages.mkdir()
+            (packages / "xdev_llm").symlink_to(Path(installed.origin).parent, target_is_directory=True)
+            self.sandbox.environment["PYTHONPATH"] = str(packages)
 
     def host(self, kind):
         """The host of a kind, started when it is first needed."""
@@ -144,7 +156,7 @@ def server(serve):
 
 @pytest.fixture
 def discoverable(world, sandbox):
-    """A function that starts a server where discovery finds it; skips where others run on this machine already."""
+    """A function that starts a server where discovery finds it; skips where others run on this machine."""
 
     def start(*flags):
         found = json.loads(world.sandbox.run("servers", "--json").stdout)

@@ -1,4 +1,4 @@
-"""The answer grows in the browser: deltas in order, beside a sampler, in linear traffic, and without thinking in it."""
+"""The answer grows in the browser: in order, beside a sampler, in linear traffic, without thinking in it."""
 
 import json
 import time
@@ -21,8 +21,14 @@ def test_deltas_arrive_before_the_answer_ends(client, server):
     assert 8 <= len(pieces) <= 30, "one message each 50 ms, not one a token and not one for all"
     (done,) = [data["done"] for data in told if "done" in data]
     assert done["output_tokens"] == 40 and done["tokens_per_second"] > 0 and done["time_to_first_token"] > 0
-    ended = next(message for message in client.messages if message.kind == "executed" and message.data["node"] == "chat")
-    first = next(message for message in client.messages if message.kind == "xdev_llm" and message.data.get("text"))
+    ended = next(
+        message
+        for message in client.messages
+        if message.kind == "executed" and message.data["node"] == "chat"
+    )
+    first = next(
+        message for message in client.messages if message.kind == "xdev_llm" and message.data.get("text")
+    )
     assert ended.time - first.time > 0.5
 
 
@@ -51,7 +57,9 @@ def test_deltas_arrive_while_a_sync_node_runs(client, server):
     }
     run = client.run(graph)
     steps = [message.time for message in run.messages if message.kind == "progress"]
-    deltas = [message.time for message in run.messages if message.kind == "xdev_llm" and message.data.get("text")]
+    deltas = [
+        message.time for message in run.messages if message.kind == "xdev_llm" and message.data.get("text")
+    ]
     during = [when for when in deltas if steps[0] < when < steps[-1]]
     assert len(during) >= 8, (len(deltas), len(during))
     times = [data["timestamp"] for data in run.ends.values()]
@@ -86,7 +94,10 @@ def test_traffic_is_linear(client, server):
 
 @pytest.mark.parametrize("field", ["native", "inline-think", "inline-closing"])
 def test_thinking_is_never_in_the_response(client, server, field):
-    text = {"inline-think": "<think>A secret plan.</think>Hello.", "inline-closing": "A secret plan.</think>Hello."}
+    text = {
+        "inline-think": "<think>A secret plan.</think>Hello.",
+        "inline-closing": "A secret plan.</think>Hello.",
+    }
     if field == "native":
         server.script(text="Hello.", reasoning="A secret plan.")
     else:
