@@ -1,7 +1,7 @@
 """The graph of the front end as a user has it before them: nodes, widgets, panels, the Run button.
 
-Works the real objects of the page (`app`, `LiteGraph`) where a click would only measure the front end itself, and real
-clicks where the pack's own elements are meant. Not here: any test.
+Works the real objects of the page (`app`, `LiteGraph`) where a click would only measure the front end itself,
+and real clicks where the pack's own elements are meant. Not here: any test.
 """
 
 import uuid
@@ -14,8 +14,8 @@ EMPTY = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups
 # Ends only what hangs, in milliseconds.
 PATIENCE = 60_000
 
-READY = """() => window.comfyAPI?.app?.app?.graph && !!window.LiteGraph?.registered_node_types?.XDEV_LMStudioChat
-    && window.comfyAPI.api.api.clientId && window.comfyAPI.app.app.extensionManager?.workflow?.activeWorkflow"""
+READY = """() => window.comfyAPI?.app?.app?.extensionManager?.workflow?.activeWorkflow
+    && !!window.LiteGraph?.registered_node_types?.XDEV_LMStudioChat && window.comfyAPI.api.api.clientId"""
 
 CREATE = """([kind, position, values]) => {
     const node = LiteGraph.createNode(kind);
@@ -87,7 +87,9 @@ class Canvas:
 
     def open(self, workflow):
         """Opens a saved workflow in the present tab."""
-        self.app("app.loadGraphData(given, true, true, app.extensionManager.workflow.activeWorkflow)", workflow)
+        self.app(
+            "app.loadGraphData(given, true, true, app.extensionManager.workflow.activeWorkflow)", workflow
+        )
 
     def new_tab(self):
         """Opens an empty workflow in a tab of its own."""
@@ -113,8 +115,8 @@ class Canvas:
     def look(self, x, y, scale=1.0):
         """Moves the canvas: the graph's point (-x, -y) goes to the corner."""
         self.app(
-            "(app.canvas.ds.offset[0] = given[0], app.canvas.ds.offset[1] = given[1], app.canvas.ds.scale = given[2],"
-            " app.canvas.setDirty(true, true))",
+            "(app.canvas.ds.offset[0] = given[0], app.canvas.ds.offset[1] = given[1],"
+            " app.canvas.ds.scale = given[2], app.canvas.setDirty(true, true))",
             [x, y, scale],
         )
 
@@ -219,12 +221,3 @@ class Node:
         """Waits until so many answers are in a state: waiting, streaming, done, stopped or error."""
         sections = self.panel.locator(f".xdev-llm-section[data-state={state}]")
         sections.nth(count - 1).wait_for(state="attached", timeout=PATIENCE)
-
-    def clip(self, margin=16):
-        """The part of the page that shows this node."""
-        return self._get(
-            "((scale, [x, y]) => ({x: (node.pos[0] + x) * scale - given, y: (node.pos[1] + y - 30) * scale - given,"
-            " width: node.size[0] * scale + 2 * given, height: (node.size[1] + 30) * scale + 2 * given}))"
-            "(window.comfyAPI.app.app.canvas.ds.scale, window.comfyAPI.app.app.canvas.ds.offset)",
-            margin,
-        )

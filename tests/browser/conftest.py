@@ -1,7 +1,7 @@
 """A host with the pack, a real front end, and a page of Chromium that shows it.
 
-One host and one page for each front end: a page takes seconds to load, a graph none. Not here: what is done on the page
-(canvas.py), any test.
+One host and one page for each front end: a page takes seconds to load, a graph none. Not here: what is done
+on the page (canvas.py), any test.
 """
 
 import os

@@ -14,7 +14,10 @@ ANSWER = (
     "1. At noon the path through the air is short, and the sun looks white.\n"
     "2. At sunset it is long. Most of the blue is gone by then, and what is left is red.\n"
 )
-REASONING = "They ask for a short explanation. Rayleigh scattering: intensity goes with the inverse fourth power. " * 3
+REASONING = (
+    "They ask for a short explanation. Rayleigh scattering: intensity goes with the inverse fourth power. "
+    * 3
+)
 PROMPT = "Answer in a few sentences and a short list."
 QUESTION = "Why is the sky blue, and the sunset red?"
 HISTORY = [
@@ -32,7 +35,9 @@ def test_the_picture_of_the_docs(browser, host, mock):
     server = mock("--personality", "lmstudio", "--text", ANSWER, "--reasoning", REASONING, *pace)
     context = browser.new_context(viewport={"width": 1300, "height": 1450}, device_scale_factor=2)
     canvas = Canvas(context.new_page(), host)
-    history = canvas.add("XDEV_ChatHistory", (100, 100), message_history=json.dumps(HISTORY), content=QUESTION)
+    history = canvas.add(
+        "XDEV_ChatHistory", (100, 100), message_history=json.dumps(HISTORY), content=QUESTION
+    )
     chat = canvas.add("XDEV_LMStudioChat", (600, 100), prompt=PROMPT, server_url=server.url)
     chat.choose("preset", "focused")
     history.resize(440, 1160)

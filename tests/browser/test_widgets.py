@@ -13,9 +13,9 @@ from .front_ends import VERSIONS
 
 # Append-only for ever: saved workflows keep the values by position.
 CHAT_WIDGETS = [
-    "prompt", "server_url", "model", "preset", "system_prompt", "message_history", "temperature", "max_tokens", "top_p",
-    "stream", "auto_detect_server", "timeout", "validate_input", "seed", "control_after_generate", "top_k", "min_p",
-    "stop", "reasoning", "on_error", "fallback_text", "run_again",
+    "prompt", "server_url", "model", "preset", "system_prompt", "message_history", "temperature",
+    "max_tokens", "top_p", "stream", "auto_detect_server", "timeout", "validate_input", "seed",
+    "control_after_generate", "top_k", "min_p", "stop", "reasoning", "on_error", "fallback_text", "run_again",
 ]  # fmt: skip
 
 MODELS = ["--model", "qwen3-4b", "--model", "llama-3.1-8b", "--model", "text-embedding-nomic"]
@@ -186,6 +186,7 @@ def test_the_side_panel_leaves_the_panel_in_the_node(canvas):
     canvas.page.get_by_test_id("info-button").click()
     canvas.page.get_by_text("Parameters", exact=True).click()
     canvas.page.get_by_text("fallback_text").last.wait_for()
+    assert canvas.page.get_by_text("xdev_llm_panel").count() == 0
     canvas.picture("side-panel")
     in_node = node.panel.locator("xpath=ancestor::*[contains(@class, 'dom-widget')]")
     assert node.panel.is_visible() and in_node.count() == 1
@@ -194,7 +195,9 @@ def test_the_side_panel_leaves_the_panel_in_the_node(canvas):
 @pytest.mark.parametrize("host", VERSIONS[1:], indirect=True)
 def test_the_vue_nodes_show_the_same(canvas, mock):
     """The mode of newer front ends that draws nodes in HTML."""
-    server = mock("--personality", "lmstudio", "--text", "Blue light scatters most.", "--reasoning", "Hm.", *MODELS)
+    server = mock(
+        "--personality", "lmstudio", "--text", "Blue light scatters most.", "--reasoning", "Hm.", *MODELS
+    )
     canvas.set("Comfy.VueNodes.Enabled", True)
     try:
         node = canvas.add("XDEV_LMStudioChat", server_url=server.url, prompt="Why?")
@@ -261,8 +264,17 @@ def test_the_light_theme_is_readable(canvas, setting, mock):
     setting("Comfy.ColorPalette", "light")
     server = mock("--personality", "lmstudio", "--text", "Blue light scatters most.", "--reasoning", "Hm.")
     node = canvas.add("XDEV_LMStudioChat", server_url=server.url, prompt="Why is the sky blue?")
-    canvas.add("XDEV_ChatHistory", (560, 40), content="And at night?", message_history=json.dumps(
-        [{"role": "user", "content": "Why is the sky blue?"}, {"role": "assistant", "content": "Scattering."}]))
+    canvas.add(
+        "XDEV_ChatHistory",
+        (560, 40),
+        content="And at night?",
+        message_history=json.dumps(
+            [
+                {"role": "user", "content": "Why is the sky blue?"},
+                {"role": "assistant", "content": "Scattering."},
+            ]
+        ),
+    )
     canvas.run()
     node.wait_state("done")
     colours = node.panel.evaluate(

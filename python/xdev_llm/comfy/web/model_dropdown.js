@@ -129,8 +129,10 @@ export class ModelDropdown {
     } else {
       if (!chosen) note = t("unlisted");
       else if (chosen.state !== "unknown") note = t(chosen.state);
-      if (chosen?.state !== "loaded" && loaded.length) note += ` · ${t("loaded_models", { models: loaded.join(", ") })}`;
+      const models = loaded.join(", ");
+      if (chosen?.state !== "loaded" && models) note += ` · ${t("loaded_models", { models })}`;
     }
+    note = [note, ...(data.notes ?? [])].filter(Boolean).join(" · ");
     const model = this.value === "auto" && data.auto ? t("auto", { model: data.auto }) : this.value;
     this.panel.showHead({ model, server: data.server, note });
   }

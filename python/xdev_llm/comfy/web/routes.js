@@ -1,7 +1,8 @@
 /**
  * The pack's own routes of ComfyUI: which models and servers there are, and "our JavaScript is here".
  *
- * An answer is { data } or { problem } in words; nothing is thrown, because a server that is off is no fault of the page.
+ * An answer is { data } or { problem } in words; nothing is thrown, because a server that is off is no fault of the
+ * page.
  */
 import { api } from "../../scripts/api.js";
 import { t } from "./strings.js";

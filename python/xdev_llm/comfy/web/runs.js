@@ -1,8 +1,8 @@
 /**
  * Which workflow a run belongs to.
  *
- * ComfyUI's messages name the prompt and the node, and nodes of two tabs have the same numbers. The workflow's own id is
- * known when it is queued, and stands in the queue and the history after a reload of the page.
+ * ComfyUI's messages name the prompt and the node, and nodes of two tabs have the same numbers. The workflow's own id
+ * is known when it is queued, and stands in the queue and the history after a reload of the page.
  */
 import { api } from "../../scripts/api.js";
 import { rootGraph } from "./nodes.js";

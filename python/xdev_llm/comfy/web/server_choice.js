@@ -38,8 +38,10 @@ export class ServerChoice {
   ranOn() {}
 
   #fill() {
-    const found = this.servers.map(({ name, url, kind }) => [name ?? url, [name, kind, url].filter(Boolean).join(" · ")]);
-    const options = new Map([["", t("first_found")], ...found]);
+    const options = new Map([["", t("first_found")]]);
+    for (const { name, url, kind } of this.servers) {
+      options.set(name ?? url, [name, kind, url].filter(Boolean).join(" · "));
+    }
     const { value } = this.widget;
     if (!options.has(value)) options.set(value, value);
     this.select.replaceChildren(...[...options].map(([address, words]) => new Option(words, address)));
