@@ -1,4 +1,4 @@
-"""Clients in processes of their own, each doing one job in turn: CPU time for streamed tokens, and a long history.
+"""Clients in processes of their own, in turn: CPU time for streamed tokens, and a long history.
 
 The clients are those of the end-to-end bench. Not here: what they do (`bench/clients/worker.py`).
 """
@@ -69,7 +69,7 @@ class History(Part):
     """`History` is the time to add a message to 10 MB of conversation, as text from and to Python."""
 
     def __init__(self, folder, environment):
-        message = {"role": "user", "content": "Der Wind weht über das weite Meer, und die Möwe schweigt. " * 16}
+        message = {"role": "user", "content": "Der Wind weht über das Meer, und die Möwe schweigt. " * 16}
         count = HISTORY_BYTES // len(json.dumps(message, ensure_ascii=False).encode())
         path = folder / "history.json"
         path.write_text(json.dumps([message] * count, ensure_ascii=False), encoding="utf-8")
