@@ -8,7 +8,9 @@ import time
 import pytest
 import xdev_llm
 
-from .support import PATIENCE, closed_by_client, wait_until
+from conftest import PATIENCE, wait_until
+
+from .support import closed_by_client
 
 ASK = "import sys, xdev_llm\nrun = xdev_llm.Client().chat('Hello', server=sys.argv[1])\n"
 

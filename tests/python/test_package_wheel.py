@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import PATIENCE, ROOT
+from conftest import PATIENCE, ROOT
 
 PACKAGE = ROOT / "python" / "xdev_llm"
 # Asked for now: the tests have a home of their own.
