@@ -13,6 +13,8 @@ from conftest import Sandbox, wait_until
 from host.hosts import PROBES, ROOT, Client, Host, free_port, request, runs_beside, why_not_real
 
 KINDS = ("contract", "contract-v1", "contract-sync", "real")
+# What these are about does not depend on how ComfyUI calls a node.
+ALIKE = {"nodes.test_real_engine", "nodes.test_secrets", "nodes.test_servers", "nodes.test_wire"}
 KEY = "k" + "9f3a1c" * 6  # not of a shape that the pack would refuse by itself
 
 
@@ -100,10 +102,13 @@ def world(tmp_path_factory):
 
 
 def pytest_generate_tests(metafunc):
-    """Gives a test each kind of host in turn; one marked `parallel` those whose nodes run beside others."""
+    """Gives a test each kind of host in turn, or those it has something to say about."""
     if "host" in metafunc.fixturenames:
-        needs = metafunc.definition.get_closest_marker("parallel")
-        kinds = [kind for kind in KINDS if not needs or runs_beside(kind)]
+        kinds = KINDS
+        if metafunc.module.__name__ in ALIKE:
+            kinds = ("contract", "real")
+        if metafunc.definition.get_closest_marker("parallel"):
+            kinds = [kind for kind in kinds if runs_beside(kind)]
         metafunc.parametrize("host", kinds, indirect=True)
 
 

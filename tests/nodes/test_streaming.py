@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from host.hosts import knows_items
+from host.hosts import Client, knows_items
 from nodes.graphs import REASONING, RESPONSE, STATS, chat, events, node, streamed
 
 UNICODE = "Grüße, 世界! 👩‍👩‍👧 é ﷽ <b>&amp;</b>\n\tEnd."
@@ -148,3 +148,34 @@ def test_stats_list_what_was_sent(client, server):
     sent = json.dumps(stats)
     assert '"temperature": 0.4' in sent and '"top_k": 11' in sent and '"seed": 5' in sent
     assert stats["output_tokens"] and stats["duration"] > 0
+
+
+def test_loading_a_model_is_shown_and_waited_for(client, server):
+    server.script(text="Loaded.", loading_ms=1200)
+    run = client.run(chat(server))
+    assert run.text(RESPONSE) == ["Loaded."]
+    assert "loading_model" in [data["progress"]["phase"] for data in events(client) if data.get("progress")]
+
+
+def test_only_the_browser_that_queued_it_is_told(client, host, server):
+    other = Client(host)
+    try:
+        other.post("/xdev_llm/hello", {"client_id": other.id})
+        server.script(repeat=10, token_delay_ms=20)
+        client.run(chat(server))
+        assert streamed(client) and not events(other)
+    finally:
+        other.close()
+
+
+def test_a_prompt_without_a_browser(client, server):
+    server.script(text="Nobody looks.")
+    prompt_id = client.post("/prompt", {"prompt": chat(server)})["prompt_id"]
+    assert client.wait(prompt_id).text(RESPONSE) == ["Nobody looks."]
+
+
+def test_what_had_arrived_of_a_cut_answer_stays_in_sight(client, server):
+    server.script(repeat=50, token_delay_ms=20, fault="reset:20")
+    run = client.run(chat(server))
+    assert "CutOff" in run.error["exception_type"]
+    assert streamed(client).startswith("tok tok") and events(client)[-1].get("error")
