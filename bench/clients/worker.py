@@ -219,13 +219,15 @@ def chat(client, job, url):
     return go
 
 
+CLIENTS = {"requests": Requests, "httpx": Httpx, "openai": OpenAi, "aiohttp": Aiohttp, "xdev-llm": XdevLlm}
+
+
 def main():
     name, job, target, *more = sys.argv[1:]
     if job == "append":
         go = append(name, target)
     else:
-        clients = {"requests": Requests, "httpx": Httpx, "openai": OpenAi, "aiohttp": Aiohttp, "xdev-llm": XdevLlm}
-        client = clients[name]()
+        client = CLIENTS[name]()
         if job in ("find", "find-none"):
             go = find(client, target if job == "find" else None, [int(port) for port in more])
         else:

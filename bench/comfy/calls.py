@@ -1,7 +1,7 @@
 """What one call costs in a host, beyond what the model server takes by itself.
 
-One prompt holds one node; its time is the host's own, from `execution_start` to `execution_success`. A round's value is
-the median of some prompts. Not here: cancelling (`cancelling`).
+A prompt holds one node; its time is the host's own, from `execution_start` to `execution_success`. A round's
+value is the median of some prompts. Not here: cancelling (`cancelling`).
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """How long after POST /interrupt the prompt ends, and the model server sees the socket close.
 
-Once while tokens come, once while the server is silent before its first token. Peers take no part: a node that does
-not look at ComfyUI's flag ends when its answer does.
+Once while tokens come, once while the server is silent before its first token. Peers take no part: a node
+that does not look at ComfyUI's flag ends when its answer does. Not here: what a call costs (`calls`).
 """
 
 import random

@@ -1,4 +1,4 @@
-"""What an import takes, in fresh processes: in bare Python, and in a host after its own imports; and what it brings.
+"""What an import takes and brings, in fresh processes: in bare Python, and in a host after its own imports.
 
 Not here: the import itself (`ours`).
 """
@@ -13,14 +13,20 @@ from report import Part, Row
 PEERS = ("requests", "openai")
 # None of these may come with us.
 HEAVY = {
-    "aiohttp", "anyio", "h11", "http", "httpcore", "httpx", "numpy", "openai", "PIL", "pydantic", "requests", "ssl",
-    "torch", "urllib3",
+    "aiohttp", "anyio", "h11", "http", "httpcore", "httpx", "numpy", "openai", "PIL", "pydantic", "requests",
+    "ssl", "torch", "urllib3",
 }  # fmt: skip
 
 
 def heavy(brought):
     """Those of HEAVY among modules, each once."""
     return sorted({module.partition(".")[0] for module in brought} & HEAVY)
+
+
+def others(told):
+    """Which modules came besides our own, in words."""
+    brought = [name for name in told["brought"] if name.partition(".")[0] != "xdev_llm"]
+    return f"it brought {', '.join(brought) or 'nothing'} besides its own modules"
 
 
 def _name(module):
@@ -36,7 +42,7 @@ class Imports(Part):
         self.pack = Row("`import xdev_llm.comfy` in the contract host, ms", goal=20.0)
         self.brought = Row("modules of HTTP, numpy or PIL that it brings", goal=0.0)
         self.rows = [self.bare, self.pack, self.brought]
-        self.modules = {}
+        self.told = {}
 
     def go(self, round_number, is_measured=True):
         brought = {}
@@ -55,18 +61,15 @@ class Imports(Part):
     def _import_bare(self, module):
         environment = {**os.environ, "XDEV_LLM_BENCH_IMPORT": module}
         command = [sys.executable, str(OUR_PACK / "__init__.py")]
-        return read_import(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        return read_import(done.stdout)
 
     def _add(self, row, module, told, is_measured):
-        self.modules[(row.title, module)] = told["brought"]
+        self.told[(row.title, module)] = told
         if is_measured:
             row.add(_name(module), 1000 * told["seconds"])
 
     def notes(self):
-        """What was brought, in words."""
-        lines = []
-        for (title, module), brought in self.modules.items():
-            if module.startswith("xdev_llm"):
-                others = [name for name in brought if not name.startswith("xdev_llm")]
-                lines.append(f"{title}: brought {len(brought)} modules, besides its own: {', '.join(others) or 'none'}.")
-        return lines
+        """What ours brought, in words."""
+        ours = [(title, told) for (title, module), told in self.told.items() if _name(module) == OURS]
+        return [f"{title}: {others(told)}." for title, told in ours]

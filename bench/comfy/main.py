@@ -1,7 +1,7 @@
 """Measures the ComfyUI pack beside other clients: `bench/comfy/run`. See bench/README.md.
 
-Here are the command line, the rounds and what is printed. Nothing is asserted about time. Not here: what is measured
-(the parts), the set-up (`run`).
+Here are the command line, the rounds and what is printed. Nothing is asserted about time. Not here: what is
+measured (the parts), the set-up (`run`).
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from calls import TOKENS, Calls
 from cancelling import Cancelling
 from clients import History, Streams
-from imports import Imports
+from imports import Imports, others
 from model_server import ModelServer
 from places import PEERS, Browser, Places
 from report import show, table
@@ -24,8 +24,9 @@ from traffic import Traffic
 
 PACKAGES = ("requests", "openai", "aiohttp")
 STREAM_TOKENS = 8_000
+PARTS = ("calls", "cancelling", "imports", "streams", "history", "traffic")
 # Rounds, prompts of a node in a round, cancellations of a kind in a round.
-FULL, QUICK = (21, 20, 5), (3, 10, 3)
+FULL, QUICK = (21, 20, 5), (3, 7, 2)
 # Tokens and tokens a second. The slow one takes its time.
 TRAFFIC = [(1000, 50), (1000, 1000), (4000, 1000)]
 QUICK_TRAFFIC = [(250, 50), (1000, 1000), (4000, 1000)]
@@ -35,7 +36,7 @@ def read_arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures the ComfyUI pack beside other clients.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: about a minute")
-    parser.add_argument("--only", metavar="PART", help="calls, cancelling, imports, streams, history or traffic")
+    parser.add_argument("--only", metavar="PART", choices=PARTS, help=", ".join(PARTS))
     parser.add_argument("--mock", required=True, help="the test server's command")
     parser.add_argument("--results", type=Path, required=True, help="where table and rounds go")
     return parser.parse_args()
@@ -58,7 +59,8 @@ class Bench:
         busy = {"while tokens come": talking, "before the first token": silent}
 
         host, _ = self.host("contract")
-        self.parts = [Imports(self.places), *self.in_host("the contract host", host, instant, busy, prompts, times)]
+        self.parts = [Imports(self.places)]
+        self.parts += self.in_host("the contract host", host, instant, busy, prompts, times)
         environment = self.places.environment
         self.parts.append(self.ending(Streams(long, STREAM_TOKENS, environment)))
         self.parts.append(self.ending(History(self.places.folder, environment)))
@@ -92,11 +94,8 @@ class Bench:
 
     def told_of_real(self, host, told):
         system = Browser(host, greets=False).get("/system_stats")["system"]
-        others = [name for name in told["brought"] if not name.startswith("xdev_llm")]
-        return (
-            f"ComfyUI {system['comfyui_version']}, Python {system['python_version'].split()[0]}: the pack's import took "
-            f"{show(1000 * told['seconds'])} ms there, once, and brought besides its own modules: {', '.join(others) or 'none'}."
-        )
+        where = f"ComfyUI {system['comfyui_version']}, Python {system['python_version'].split()[0]}"
+        return f"`import xdev_llm.comfy` in {where}, once: {show(1000 * told['seconds'])} ms; {others(told)}."
 
     def go(self):
         """All rounds, the first of which is not measured."""
@@ -120,7 +119,7 @@ def write(bench, arguments, head):
     """Prints the table, and keeps it with every round."""
     rows = [row for part in bench.parts for row in part.rows]
     notes = bench.notes + [note for part in bench.parts for note in part.notes()]
-    text = "\n\n".join([head, table(rows), "\n".join(f"- {note}" for note in notes)])
+    text = "\n\n".join([head, table(rows), *(f"- {note}" for note in notes)])
     arguments.results.mkdir(parents=True, exist_ok=True)
     (arguments.results / "table.md").write_text(text + "\n")
     rounds = [{"row": row.title, "goal": row.goal, "values": row.values} for row in rows]
@@ -138,8 +137,9 @@ def main():
         bench.go()
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
         head = (
-            f"{bench.rounds} rounds, {time.monotonic() - begun:.0f} s; {os.cpu_count()} cores; load average {load:.2f} before "
-            f"and {os.getloadavg()[0]:.2f} after. Python {platform.python_version()}, {versions}."
+            f"{bench.rounds} rounds, {time.monotonic() - begun:.0f} s; {os.cpu_count()} cores; "
+            f"load average {load:.2f} before and {os.getloadavg()[0]:.2f} after. "
+            f"Python {platform.python_version()}, {versions}."
         )
         write(bench, arguments, head)
     finally:

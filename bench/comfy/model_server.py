@@ -16,7 +16,7 @@ PROMPT = "Tell me about the sea."
 
 
 class ModelServer:
-    """`ModelServer` is a test server that answers with so many tokens; it plays LM Studio where nothing else is said."""
+    """`ModelServer` is a test server that answers with so many tokens; by default it plays LM Studio."""
 
     def __init__(self, command, *, tokens, first_token_delay=0, token_delay=0, personality="lmstudio"):
         flags = ["--personality", personality, "--port", "0", "--model", MODEL, "--tokens", str(tokens)]
@@ -54,7 +54,7 @@ class ModelServer:
         return middle * 1000 - asked[-1]["at_ms"]
 
     def raw_seconds(self, stream, times):
-        """The median time to send a request written beforehand over a kept connection, and to read to the end of the answer."""
+        """The median time of an answer to a request written beforehand, over a connection that is kept."""
         request = self._request(stream)
         with socket.create_connection(self.address) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -72,7 +72,7 @@ class ModelServer:
 
 
 def exchange(connection, request):
-    """Sends the request, and reads to the end that the head tells, a length or a last chunk; the seconds it took."""
+    """Sends the request and reads to the end that the head tells; the seconds it took."""
     begun = time.perf_counter()
     connection.sendall(request)
     answer, length = b"", None

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "host"))
 
-from hosts import Client, Host, request, wait_until  # noqa: E402
+from hosts import Client, Host, wait_until  # noqa: E402
 
 OURS = "xdev-llm"
 OUR_PACK = HERE / "ours"
@@ -71,7 +71,7 @@ class Browser(Client):
         return self.queue({"1": {"class_type": node_class, "inputs": inputs}})
 
     def end(self, prompt_id):
-        """Waits until the host is free again; the server's own time in seconds from the prompt's start to its success."""
+        """Waits until the host is free again; the host's own seconds from its start to its success."""
         self.wait_for("executing", lambda data: data["node"] is None and data["prompt_id"] == prompt_id)
         told = {message.kind: message.data for message in list(self.messages)}
         if "execution_success" not in told:
@@ -91,4 +91,4 @@ class Browser(Client):
         return sent
 
 
-__all__ = ["HERE", "OURS", "OUR_PACK", "PEERS", "ROOT", "Browser", "Places", "read_import", "request", "wait_until"]
+__all__ = ["OURS", "OUR_PACK", "PEERS", "ROOT", "Browser", "Places", "read_import", "wait_until"]

@@ -1,7 +1,7 @@
 """How many bytes go over the websocket for 1,000 tokens: it must not grow with the length of the answer.
 
-Everything the browser gets is counted, from queueing the prompt to its end. Beside it: our node where our JavaScript is
-absent, and a node that shows the whole text with each token, as ComfyUI's own display offers it.
+Everything the browser gets is counted, from queueing the prompt to its end. Beside it: our node where our
+JavaScript is absent, and a node that shows the whole text with each token, as ComfyUI's own display does.
 """
 
 from model_server import MODEL, PROMPT

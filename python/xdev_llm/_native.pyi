@@ -213,9 +213,10 @@ class Client:
 
         Asks nobody. It also refuses texts that look like a key, which have no place in a workflow.
         """
-    def discover(self, /) -> Call:
+    def discover(self, /, *, fresh: bool = False) -> Call:
         """
-        The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most.
+        The model servers on this machine, as a call that gives a list of ServerInfo; ends after 0.3 s at most. Fresh looks
+        anew for what is remembered for five minutes.
         """
     def doctor(self, /, server: str | None = None, model: str | None = None) -> Call:
         """

@@ -42,7 +42,11 @@ def _has(file):
 
 def runs_beside(kind):
     """Whether the pack's nodes run beside others on this kind of host: with the V3 API they are async."""
-    return kind == "contract" or kind == "real" and (why_not_real() is not None or _has("comfy_api/latest/_io.py"))
+    return (
+        kind == "contract"
+        or kind == "real"
+        and (why_not_real() is not None or _has("comfy_api/latest/_io.py"))
+    )
 
 
 def knows_items(kind):
@@ -100,7 +104,12 @@ class Host:
     def _command(self, front_end):
         if self.kind == "real":
             python = os.environ.get("COMFYUI_PYTHON", sys.executable)
-            command = [python, str(Path(os.environ["COMFYUI_DIR"]) / "main.py"), "--cpu", "--disable-auto-launch"]
+            command = [
+                python,
+                str(Path(os.environ["COMFYUI_DIR"]) / "main.py"),
+                "--cpu",
+                "--disable-auto-launch",
+            ]
             command += ["--listen", "127.0.0.1"]
         else:
             command = [sys.executable, str(HERE / "main.py"), *FLAGS[self.kind]]
@@ -130,7 +139,9 @@ def request(url, body=None, timeout=PATIENCE):
     message = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
         # No proxy: the host is on this machine.
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(message, timeout=timeout) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            message, timeout=timeout
+        ) as answer:
             content = answer.read()
     except urllib.error.HTTPError as error:
         raise Refused(error.code, error.read()) from None
@@ -176,13 +187,17 @@ class Client:
         self.bytes = 0
         self.loop = asyncio.new_event_loop()
         self.connected = threading.Event()
-        self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self._listen(),), daemon=True)
+        self.thread = threading.Thread(
+            target=self.loop.run_until_complete, args=(self._listen(),), daemon=True
+        )
         self.thread.start()
         assert self.connected.wait(PATIENCE), "the websocket did not open"
 
     async def _listen(self):
         async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(f"{self.host.url}/ws?clientId={self.id}", max_msg_size=0) as self.socket:
+            async with session.ws_connect(
+                f"{self.host.url}/ws?clientId={self.id}", max_msg_size=0
+            ) as self.socket:
                 async for message in self.socket:
                     self.bytes += len(message.data)
                     if message.type == aiohttp.WSMsgType.TEXT:
@@ -219,7 +234,9 @@ class Client:
     def wait(self, prompt_id, seconds=PATIENCE):
         """The run of a prompt that has ended and stands in the history."""
         entry = wait_until(
-            lambda: self.get(f"/history/{prompt_id}").get(prompt_id), seconds, f"the end of a prompt:\n{self.host.log()[-3000:]}"
+            lambda: self.get(f"/history/{prompt_id}").get(prompt_id),
+            seconds,
+            f"the end of a prompt:\n{self.host.log()[-3000:]}",
         )
         return Run(entry, self.of(prompt_id))
 
@@ -244,8 +261,11 @@ class Client:
 
     def wait_for(self, kind, test=lambda data: True, seconds=PATIENCE, after=0):
         """The first message of a kind that passes a test."""
+
         def find():
-            found = [message for message in self.messages[after:] if message.kind == kind and test(message.data)]
+            found = [
+                message for message in self.messages[after:] if message.kind == kind and test(message.data)
+            ]
             return found[0] if found else None
 
         return wait_until(find, seconds, f"a message {kind}")

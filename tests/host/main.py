@@ -1,7 +1,7 @@
 """Starts the contract host: python tests/host/main.py --port N --base-directory DIR.
 
-A stand-in for ComfyUI's main.py where no ComfyUI is at hand: it loads the packs in DIR/custom_nodes and serves them
-over the same routes. --v1 is a ComfyUI without the V3 API, --sync one without async nodes too.
+A stand-in for main.py of ComfyUI where none is at hand: it loads the packs in DIR/custom_nodes and serves
+them over the same routes. --v1 is a ComfyUI without the V3 API, --sync one without async nodes too.
 """
 
 import argparse
@@ -36,9 +36,11 @@ async def serve(server, port):
 
     server.prompt_queue = PromptQueue(server)
     await loading.load_packs()
-    routes.add_prompt_routes(server)
+    routes.add_routes(server)
     frontend.add_frontend_routes(server)
-    app = server.app = web.Application(client_max_size=100 * 1024 * 1024, middlewares=[routes.refuse_other_origins])
+    app = server.app = web.Application(
+        client_max_size=100 * 1024 * 1024, middlewares=[routes.refuse_other_origins]
+    )
     for route in server.routes:
         if isinstance(route, web.RouteDef):
             app.router.add_route(route.method, "/api" + route.path, route.handler, **route.kwargs)

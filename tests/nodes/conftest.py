@@ -3,7 +3,9 @@
 A real ComfyUI takes part where COMFYUI_DIR names a checkout and COMFYUI_PYTHON its interpreter.
 """
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from conftest import Sandbox, wait_until
 from host.hosts import PROBES, ROOT, Client, Host, free_port, request, runs_beside, why_not_real
 
 KINDS = ("contract", "contract-v1", "contract-sync", "real")
+# What these are about does not depend on how ComfyUI calls a node.
+ALIKE = {"nodes.test_real_engine", "nodes.test_secrets", "nodes.test_servers", "nodes.test_wire"}
 KEY = "k" + "9f3a1c" * 6  # not of a shape that the pack would refuse by itself
 
 
@@ -63,7 +67,17 @@ class World:
             f'[servers.engine]\nurl = "http://127.0.0.1:{self.engine_port}"\napi_key_env = "NODES_TEST_KEY"\n'
             '[presets.mine]\ntemperature = 0.35\ntop_k = 7\nsystem = "You are mine."\n'
         )
+        self.lend_package()
         self.hosts = {}
+
+    def lend_package(self):
+        """Gives the installed package to a real ComfyUI too; else the pack finds the one beside it."""
+        installed = importlib.util.find_spec("xdev_llm")
+        if installed:
+            packages = self.folder / "packages"
+            packages.mkdir()
+            (packages / "xdev_llm").symlink_to(Path(installed.origin).parent, target_is_directory=True)
+            self.sandbox.environment["PYTHONPATH"] = str(packages)
 
     def host(self, kind):
         """The host of a kind, started when it is first needed."""
@@ -88,10 +102,13 @@ def world(tmp_path_factory):
 
 
 def pytest_generate_tests(metafunc):
-    """Gives a test each kind of host in turn; one marked `parallel` those whose nodes run beside others."""
+    """Gives a test each kind of host in turn, or those it has something to say about."""
     if "host" in metafunc.fixturenames:
-        needs = metafunc.definition.get_closest_marker("parallel")
-        kinds = [kind for kind in KINDS if not needs or runs_beside(kind)]
+        kinds = KINDS
+        if metafunc.module.__name__ in ALIKE:
+            kinds = ("contract", "real")
+        if metafunc.definition.get_closest_marker("parallel"):
+            kinds = [kind for kind in kinds if runs_beside(kind)]
         metafunc.parametrize("host", kinds, indirect=True)
 
 
@@ -144,7 +161,7 @@ def server(serve):
 
 @pytest.fixture
 def discoverable(world, sandbox):
-    """A function that starts a server where discovery finds it; skips where others run on this machine already."""
+    """A function that starts a server where discovery finds it; skips where others run on this machine."""
 
     def start(*flags):
         found = json.loads(world.sandbox.run("servers", "--json").stdout)

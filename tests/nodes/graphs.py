@@ -5,7 +5,13 @@ Not here: any test.
 
 CHAT = "XDEV_LMStudioChat"
 # The nodes that show each output of the chat of `chat`.
-RESPONSE, CONVERSATION, INFO, STATS, REASONING = SHOWN = ("response", "conversation", "info", "stats", "reasoning")
+RESPONSE, CONVERSATION, INFO, STATS, REASONING = SHOWN = (
+    "response",
+    "conversation",
+    "info",
+    "stats",
+    "reasoning",
+)
 
 
 def node(kind, /, **inputs):
@@ -14,7 +20,7 @@ def node(kind, /, **inputs):
 
 
 def chat(server, /, **widgets):
-    """A chat, named `chat`, with a preview of each of its outputs. Only the widgets that are given are there."""
+    """A chat, named `chat`, with a preview of each of its outputs; it has only the widgets that are given."""
     url = server if isinstance(server, str) else server.url
     inputs = {"prompt": "Hello", "server_url": url, "model": "auto", "preset": "balanced", **widgets}
     graph = {"chat": node(CHAT, **inputs)}
@@ -40,7 +46,10 @@ def defaults(client, kind, /, **changes):
 
 def outputs_of(kind, count, entry):
     """A prompt of a node, named `node`, with a preview of each of its outputs, named 0, 1, ..."""
-    return {"node": entry, **{str(index): node("PreviewAny", source=["node", index]) for index in range(count)}}
+    return {
+        "node": entry,
+        **{str(index): node("PreviewAny", source=["node", index]) for index in range(count)},
+    }
 
 
 def events(client, node_id="chat"):

@@ -23,7 +23,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.asked.append(self.path)
         if self.path == f"{self.prefix}/v1/models":
-            self.answer(200, {"object": "list", "data": [{"id": "a-model", "object": "model", "owned_by": "me"}]})
+            self.answer(
+                200, {"object": "list", "data": [{"id": "a-model", "object": "model", "owned_by": "me"}]}
+            )
         else:
             self.answer(404, {"error": {"message": f"no such path: {self.path}"}})
 
@@ -49,7 +51,9 @@ class Handler(BaseHTTPRequestHandler):
     def event(self, delta, finish_reason):
         """Sends one piece."""
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        self.wfile.write(f"data: {json.dumps({'id': 'c', 'model': 'a-model', 'choices': [choice]})}\n\n".encode())
+        self.wfile.write(
+            f"data: {json.dumps({'id': 'c', 'model': 'a-model', 'choices': [choice]})}\n\n".encode()
+        )
 
     def answer(self, status, content):
         """Sends JSON."""

@@ -56,7 +56,10 @@ def test_another_model_behind_auto_is_asked_again(client, serve):
 
 
 def test_a_linked_seed_counts_as_one(client, server):
-    graph = {**chat(server, seed=["tokens", 2]), "tokens": node("XDEV_ChatHistory", message_history="", role="user", content="x")}
+    graph = {
+        **chat(server, seed=["tokens", 2]),
+        "tokens": node("XDEV_ChatHistory", message_history="", role="user", content="x"),
+    }
     for _ in range(2):
         client.run(graph).text(RESPONSE)
     assert len(server.chats()) == 1
@@ -76,7 +79,11 @@ def test_a_cached_answer_is_shown_again(client, server):
     client.run(chat(server, seed=11))
     again = client.run(chat(server, seed=11))
     assert "chat" in again.cached
-    shown = [message.data["output"]["xdev_llm"][0]["text"] for message in again.events("executed") if message.data["node"] == "chat"]
+    shown = [
+        message.data["output"]["xdev_llm"][0]["text"]
+        for message in again.events("executed")
+        if message.data["node"] == "chat"
+    ]
     assert shown == ["The answer."]
 
 

@@ -1,4 +1,4 @@
-"""ComfyUI's Cancel ends a prompt in a fifth of a second, the model server sees the socket close, and the worker lives.
+"""Cancel ends a prompt in a fifth of a second, the server sees the socket close, and the worker lives.
 
 The limit of 200 ms is the project's own; the time is taken from the host's message, not from when it arrived.
 """
@@ -34,7 +34,9 @@ def cancel(client, graph, server, begun, chats=1):
 def all_closed(server, count):
     """The chats, once the server has seen each of them close."""
     found = server.chats()
-    return found if len(found) >= count and all(chat["client_closed_ms"] is not None for chat in found) else None
+    return (
+        found if len(found) >= count and all(chat["client_closed_ms"] is not None for chat in found) else None
+    )
 
 
 def survives(client):

@@ -48,15 +48,25 @@ def test_a_server_is_looked_at_again_when_it_changed(client, serve):
 
 
 def test_a_server_for_a_chat(client, server):
-    graph = outputs_of("XDEV_LMStudioChat", 1, node(
-        "XDEV_LMStudioChat", prompt="Hello", server_url=["server", 0], model="auto", preset="balanced",
-    ))
+    graph = outputs_of(
+        "XDEV_LMStudioChat",
+        1,
+        node(
+            "XDEV_LMStudioChat",
+            prompt="Hello",
+            server_url=["server", 0],
+            model="auto",
+            preset="balanced",
+        ),
+    )
     graph["server"] = node("XDEV_LLMServer", server=server.url)
     assert client.run(graph).text("0")
 
 
 def test_models(client, serve):
-    server = serve("--personality", "lmstudio", "--model", "qwen-7b", "--model", "llama-8b", "--model", "qwen-1b")
+    server = serve(
+        "--personality", "lmstudio", "--model", "qwen-7b", "--model", "llama-8b", "--model", "qwen-1b"
+    )
     models, details, auto, count = run(client, "XDEV_LLMModels", 4, server_url=server.url, filter="QWEN")
     assert models.splitlines() == ["qwen-7b", "qwen-1b"] and count == "2"
     assert [entry["id"] for entry in json.loads(details)] == ["qwen-7b", "qwen-1b"]
@@ -72,7 +82,9 @@ def test_models_of_a_server_that_is_down(client):
 
 
 def test_sampling(client):
-    summary = json.loads(run(client, "XDEV_LLMSampling", 2, preset="precise", temperature=0.15, stop="END\n\n")[1])
+    summary = json.loads(
+        run(client, "XDEV_LLMSampling", 2, preset="precise", temperature=0.15, stop="END\n\n")[1]
+    )
     assert summary == {"preset": "precise", "temperature": 0.15, "stop": ["END"]}
 
 
@@ -95,9 +107,19 @@ def test_history_begins_and_grows(client):
 
 
 def test_history_is_trimmed(client):
-    long = [*TALK[:1], *[{"role": role, "content": "word " * 200} for role in ("user", "assistant") * 5], TALK[3]]
+    long = [
+        *TALK[:1],
+        *[{"role": role, "content": "word " * 200} for role in ("user", "assistant") * 5],
+        TALK[3],
+    ]
     history, _, count, tokens = run(
-        client, "XDEV_ChatHistory", 4, message_history=json.dumps(long), role="user", content="", max_tokens=300
+        client,
+        "XDEV_ChatHistory",
+        4,
+        message_history=json.dumps(long),
+        role="user",
+        content="",
+        max_tokens=300,
     )
     kept = json.loads(history)
     assert kept[0] == long[0] and kept[-1] == long[-1] and int(count) < 12 and int(tokens) <= 300
@@ -127,9 +149,14 @@ def test_route_of_models(client, serve):
     assert [model["id"] for model in found["models"]] == ["a-model"] and found["auto"] == "a-model"
 
 
-@pytest.mark.parametrize("server,code", [
-    ("http://127.0.0.1:1", "unreachable"), ("http://8.8.8.8", "config"), ("studio", "invalid_input"),
-])
+@pytest.mark.parametrize(
+    "server,code",
+    [
+        ("http://127.0.0.1:1", "unreachable"),
+        ("http://8.8.8.8", "config"),
+        ("studio", "invalid_input"),
+    ],
+)
 def test_route_of_models_says_what_is_wrong(client, server, code):
     with pytest.raises(Refused) as caught:
         client.get(f"/xdev_llm/models?server={server}")
@@ -144,7 +171,9 @@ def test_route_of_servers(client, world):
     }.items()
 
 
-@pytest.mark.parametrize("body", [{}, {"client_id": 7}, {"client_id": ""}, {"client_id": "x" * 1000}, [], "text"])
+@pytest.mark.parametrize(
+    "body", [{}, {"client_id": 7}, {"client_id": ""}, {"client_id": "x" * 1000}, [], "text"]
+)
 def test_route_of_hello_refuses_nonsense(client, body):
     with pytest.raises(Refused) as caught:
         client.post("/xdev_llm/hello", body)

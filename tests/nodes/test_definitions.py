@@ -1,6 +1,7 @@
 """What ComfyUI is told of the nodes, which saved workflows depend on; and the files beside them.
 
-widgets.json lists the inputs of each node in the order in which workflows save them. It may only grow at the ends.
+widgets.json lists the inputs of each node in the order in which workflows save them. It may only grow at the
+ends.
 """
 
 import json
@@ -72,7 +73,10 @@ def test_the_chat_has_what_the_specification_says(client):
         assert {key: found[name][1].get(key) for key in options} == options, name
     kind, options = found["preset"]
     choices = kind if isinstance(kind, list) else options["options"]
-    assert choices[:5] == ["creative", "balanced", "focused", "precise", "custom"] and options["default"] == "balanced"
+    assert (
+        choices[:5] == ["creative", "balanced", "focused", "precise", "custom"]
+        and options["default"] == "balanced"
+    )
 
 
 def test_every_input_and_output_is_explained(client):
@@ -88,13 +92,18 @@ def test_both_apis_draw_the_same(world):
     for kind in ("contract", "contract-v1"):
         found = request(world.host(kind).url + "/object_info")
         entries = {name: entry for name, entry in found.items() if name.startswith("XDEV_")}
-        drawn.append({
-            name: (
-                {field: plain(given) for field, given in inputs(entry).items()},
-                entry["output"], entry["output_name"], entry["display_name"], entry["description"],
-            )
-            for name, entry in entries.items()
-        })
+        drawn.append(
+            {
+                name: (
+                    {field: plain(given) for field, given in inputs(entry).items()},
+                    entry["output"],
+                    entry["output_name"],
+                    entry["display_name"],
+                    entry["description"],
+                )
+                for name, entry in entries.items()
+            }
+        )
     assert drawn[0] == drawn[1]
 
 
@@ -139,8 +148,12 @@ def test_example_workflows(client):
     assert len(names) >= 4
     known = client.get("/object_info")
     for name in names:
-        workflow = request(client.host.url + f"/api/workflow_templates/xdev-llm/{name}.json".replace(" ", "%20"))
-        kinds = [entry["type"] for entry in workflow["nodes"] if entry["type"] not in ("Note", "MarkdownNote")]
+        workflow = request(
+            client.host.url + f"/api/workflow_templates/xdev-llm/{name}.json".replace(" ", "%20")
+        )
+        kinds = [
+            entry["type"] for entry in workflow["nodes"] if entry["type"] not in ("Note", "MarkdownNote")
+        ]
         assert any(kind.startswith("XDEV_") for kind in kinds)
         # PreviewAny and the like are there in every ComfyUI; the contract host has a few of them.
         assert [kind for kind in kinds if kind.startswith("XDEV_") and kind not in known] == []

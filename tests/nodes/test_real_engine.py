@@ -29,7 +29,14 @@ SETTINGS = {
 @pytest.fixture
 def real_engine(engine, world):
     """A running engine, named `engine` in the config."""
-    arguments = ["--model", str(next(engine.glob("*.gguf"))), "--host", "127.0.0.1", "--port", str(world.engine_port)]
+    arguments = [
+        "--model",
+        str(next(engine.glob("*.gguf"))),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(world.engine_port),
+    ]
     arguments += ["--poll", "0"]
     child = subprocess.Popen(
         [engine / "python" / "bin" / "python", "-I", LAUNCHER, *arguments],
@@ -51,7 +58,9 @@ def real_engine(engine, world):
 
 def answers(url):
     try:
-        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10).status == 200
+        return (
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10).status == 200
+        )
     except (urllib.error.HTTPError, OSError):
         return False
 
@@ -68,7 +77,9 @@ def test_a_real_answer(client, real_engine):
 
 
 def test_a_real_answer_is_cancelled(client, real_engine):
-    prompt_id = client.queue(chat("engine", prompt="Write a very long story about the sea.", max_tokens=1500, seed=2))
+    prompt_id = client.queue(
+        chat("engine", prompt="Write a very long story about the sea.", max_tokens=1500, seed=2)
+    )
     wait_until(lambda: any(data.get("text") for data in events(client)))
     sent = client.interrupt(prompt_id)
     run = client.wait(prompt_id)

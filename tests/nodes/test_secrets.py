@@ -1,4 +1,4 @@
-"""No key gets into a workflow, a message, the history, a route or a log; and a named server still gets its own.
+"""No key gets into a workflow, a message, the history, a route or a log; a named server still gets its own.
 
 Keys here are made up.
 """
@@ -59,10 +59,19 @@ def test_a_password_in_a_url_is_refused(client, server):
     assert "aSecretWord1234" not in json.dumps(caught.value.answer) + everything(client)
 
 
-@pytest.mark.parametrize("text", [
-    "A sketch of a task-based risk model.", "hf_ is a prefix", "What is an sk- key?", "sk-", "task-oriented-design",
-    "What is the SHA-256 " + "0123456789abcdef" * 4, "https://example.com/a/b?c=d", "1girl, masterpiece, 8k",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A sketch of a task-based risk model.",
+        "hf_ is a prefix",
+        "What is an sk- key?",
+        "sk-",
+        "task-oriented-design",
+        "What is the SHA-256 " + "0123456789abcdef" * 4,
+        "https://example.com/a/b?c=d",
+        "1girl, masterpiece, 8k",
+    ],
+)
 def test_ordinary_text_is_not_taken_for_a_key(client, server, text):
     assert client.run(chat(server, prompt=text)).text(RESPONSE)
 

@@ -1,5 +1,6 @@
-"""Which server gets the prompt: the one that was given, in whatever form its URL has; another only where that one is
-down, the user asked for it, and it is a model server.
+"""Which server gets the prompt: the one that was given, in whatever form its URL has.
+
+Another one only where that one is down, the user asked for it, and it is a model server.
 """
 
 import json
@@ -23,7 +24,9 @@ def test_a_server_that_is_down_is_replaced_by_one_that_is_found(client, discover
     run = client.run(chat(DOWN, auto_detect_server=True))
     assert run.text(RESPONSE) == ["Found."]
     info = run.text(INFO)[0]
-    assert found.url.rpartition(":")[2] in info and "127.0.0.1:1" in info, "it says which was taken, and instead of which"
+    assert found.url.rpartition(":")[2] in info and "127.0.0.1:1" in info, (
+        "it says which was taken, and instead of which"
+    )
     assert any("127.0.0.1:1" in data.get("detected", "") for data in events(client))
 
 
@@ -51,10 +54,15 @@ def test_not_where_the_user_does_not_want_it(client, discoverable):
     assert not found.requests(), "nothing is even looked for"
 
 
-@pytest.mark.parametrize("answer", [
-    {"fault": "status:500:{}"}, {"fault": "status:404:{}"}, {"fault": "html-page"},
-    {"fault": "reset-before-headers"},
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"fault": "status:500:{}"},
+        {"fault": "status:404:{}"},
+        {"fault": "html-page"},
+        {"fault": "reset-before-headers"},
+    ],
+)
 def test_a_server_that_answers_is_never_replaced(client, discoverable, server, answer):
     decoy = discoverable("--personality", "lmstudio")
     server.script(**answer)
@@ -69,7 +77,9 @@ def test_a_given_server_gets_the_prompt_though_others_run(client, discoverable, 
     assert server.chats() and not decoy.requests()
 
 
-@pytest.mark.parametrize("personality", ["spa", "comfyui", "open-webui", "prometheus", "proxy-redirect", "spring-health"])
+@pytest.mark.parametrize(
+    "personality", ["spa", "comfyui", "open-webui", "prometheus", "proxy-redirect", "spring-health"]
+)
 def test_what_is_no_model_server_gets_no_prompt(client, discoverable, personality):
     decoy = discoverable("--personality", personality)
     run = client.run(chat(DOWN, auto_detect_server=True))
@@ -131,7 +141,9 @@ def test_nothing_hangs_while_a_server_hangs(client, serve):
 
     silent = serve("--personality", "silent")
     prompt_id = client.queue(chat(silent, auto_detect_server=False, timeout=30))
-    asking = threading.Thread(target=lambda: quietly(client, f"/xdev_llm/models?server={silent.url}"), daemon=True)
+    asking = threading.Thread(
+        target=lambda: quietly(client, f"/xdev_llm/models?server={silent.url}"), daemon=True
+    )
     asking.start()
     client.wait_for("executing", lambda data: data.get("prompt_id") == prompt_id)
     slowest = 0

@@ -1,11 +1,11 @@
-"""The answer grows in the browser: deltas in order, beside a sampler, in linear traffic, and without thinking in it."""
+"""The answer grows in the browser: in order, beside a sampler, in linear traffic, without thinking in it."""
 
 import json
 import time
 
 import pytest
 
-from host.hosts import knows_items
+from host.hosts import Client, knows_items
 from nodes.graphs import REASONING, RESPONSE, STATS, chat, events, node, streamed
 
 UNICODE = "Grüße, 世界! 👩‍👩‍👧 é ﷽ <b>&amp;</b>\n\tEnd."
@@ -21,8 +21,14 @@ def test_deltas_arrive_before_the_answer_ends(client, server):
     assert 8 <= len(pieces) <= 30, "one message each 50 ms, not one a token and not one for all"
     (done,) = [data["done"] for data in told if "done" in data]
     assert done["output_tokens"] == 40 and done["tokens_per_second"] > 0 and done["time_to_first_token"] > 0
-    ended = next(message for message in client.messages if message.kind == "executed" and message.data["node"] == "chat")
-    first = next(message for message in client.messages if message.kind == "xdev_llm" and message.data.get("text"))
+    ended = next(
+        message
+        for message in client.messages
+        if message.kind == "executed" and message.data["node"] == "chat"
+    )
+    first = next(
+        message for message in client.messages if message.kind == "xdev_llm" and message.data.get("text")
+    )
     assert ended.time - first.time > 0.5
 
 
@@ -51,7 +57,9 @@ def test_deltas_arrive_while_a_sync_node_runs(client, server):
     }
     run = client.run(graph)
     steps = [message.time for message in run.messages if message.kind == "progress"]
-    deltas = [message.time for message in run.messages if message.kind == "xdev_llm" and message.data.get("text")]
+    deltas = [
+        message.time for message in run.messages if message.kind == "xdev_llm" and message.data.get("text")
+    ]
     during = [when for when in deltas if steps[0] < when < steps[-1]]
     assert len(during) >= 8, (len(deltas), len(during))
     times = [data["timestamp"] for data in run.ends.values()]
@@ -86,7 +94,10 @@ def test_traffic_is_linear(client, server):
 
 @pytest.mark.parametrize("field", ["native", "inline-think", "inline-closing"])
 def test_thinking_is_never_in_the_response(client, server, field):
-    text = {"inline-think": "<think>A secret plan.</think>Hello.", "inline-closing": "A secret plan.</think>Hello."}
+    text = {
+        "inline-think": "<think>A secret plan.</think>Hello.",
+        "inline-closing": "A secret plan.</think>Hello.",
+    }
     if field == "native":
         server.script(text="Hello.", reasoning="A secret plan.")
     else:
@@ -137,3 +148,34 @@ def test_stats_list_what_was_sent(client, server):
     sent = json.dumps(stats)
     assert '"temperature": 0.4' in sent and '"top_k": 11' in sent and '"seed": 5' in sent
     assert stats["output_tokens"] and stats["duration"] > 0
+
+
+def test_loading_a_model_is_shown_and_waited_for(client, server):
+    server.script(text="Loaded.", loading_ms=1200)
+    run = client.run(chat(server))
+    assert run.text(RESPONSE) == ["Loaded."]
+    assert "loading_model" in [data["progress"]["phase"] for data in events(client) if data.get("progress")]
+
+
+def test_only_the_browser_that_queued_it_is_told(client, host, server):
+    other = Client(host)
+    try:
+        other.post("/xdev_llm/hello", {"client_id": other.id})
+        server.script(repeat=10, token_delay_ms=20)
+        client.run(chat(server))
+        assert streamed(client) and not events(other)
+    finally:
+        other.close()
+
+
+def test_a_prompt_without_a_browser(client, server):
+    server.script(text="Nobody looks.")
+    prompt_id = client.post("/prompt", {"prompt": chat(server)})["prompt_id"]
+    assert client.wait(prompt_id).text(RESPONSE) == ["Nobody looks."]
+
+
+def test_what_had_arrived_of_a_cut_answer_stays_in_sight(client, server):
+    server.script(repeat=50, token_delay_ms=20, fault="reset:20")
+    run = client.run(chat(server))
+    assert "CutOff" in run.error["exception_type"]
+    assert streamed(client).startswith("tok tok") and events(client)[-1].get("error")

@@ -1,4 +1,4 @@
-"""Every bad field is named at queue time, in words; what is linked is never refused; validate_input turns it off."""
+"""Every bad field is named at queue time, in words; what is linked is never refused."""
 
 import json
 
@@ -70,9 +70,13 @@ def test_a_missing_input(client, server):
     assert "prompt" in refusal(client, graph)
 
 
-@pytest.mark.parametrize("field", ["prompt", "server_url", "model", "system_prompt", "message_history", "fallback_text", "stop"])
+@pytest.mark.parametrize(
+    "field", ["prompt", "server_url", "model", "system_prompt", "message_history", "fallback_text", "stop"]
+)
 def test_a_linked_text_is_not_refused(client, server, field):
-    value = {"prompt": "Linked", "server_url": server.url, "model": "auto", "message_history": "[]"}.get(field, "x")
+    value = {"prompt": "Linked", "server_url": server.url, "model": "auto", "message_history": "[]"}.get(
+        field, "x"
+    )
     graph = {**chat(server, **{field: ["text", 0]}), "text": node("PrimitiveString", value=value)}
     assert client.run(graph).text(RESPONSE)[0]
 
@@ -83,7 +87,9 @@ def test_a_linked_field_is_looked_at_when_it_runs(client, server):
     assert "InvalidInput" in run.error["exception_type"] and not server.chats()
 
 
-@pytest.mark.parametrize("field,value", [("message_history", "not JSON"), ("temperature", 2.5), ("preset", "fast"), ("timeout", 2)])
+@pytest.mark.parametrize(
+    "field,value", [("message_history", "not JSON"), ("temperature", 2.5), ("preset", "fast"), ("timeout", 2)]
+)
 def test_validate_input_off_leaves_it_to_the_run(client, server, field, value):
     run = client.run(chat(server, validate_input=False, **{field: value}))
     assert run.error["exception_type"].startswith("xdev_llm."), "it is still no silence"

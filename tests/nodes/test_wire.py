@@ -9,10 +9,12 @@ import pytest
 
 from nodes.graphs import CHAT, CONVERSATION, RESPONSE, STATS, chat, defaults, node
 
-HISTORY = json.dumps([
-    {"role": "user", "content": "How do I solve this math problem?"},
-    {"role": "assistant", "content": "Here's the step-by-step solution..."},
-])
+HISTORY = json.dumps(
+    [
+        {"role": "user", "content": "How do I solve this math problem?"},
+        {"role": "assistant", "content": "Here's the step-by-step solution..."},
+    ]
+)
 
 
 def sent(server, *names):
@@ -26,16 +28,25 @@ def test_example_1_simple_chat(client, serve):
     graph = chat(server, prompt="Explain quantum computing in simple terms", model="llama-3.1-8b")
     assert client.run(graph).text(RESPONSE)[0]
     assert sent(server, "model", "temperature", "top_p", "max_tokens") == {
-        "model": "llama-3.1-8b", "temperature": 0.7, "top_p": 0.8, "max_tokens": 1024,
+        "model": "llama-3.1-8b",
+        "temperature": 0.7,
+        "top_p": 0.8,
+        "max_tokens": 1024,
     }
-    assert server.body()["messages"] == [{"role": "user", "content": "Explain quantum computing in simple terms"}]
+    assert server.body()["messages"] == [
+        {"role": "user", "content": "Explain quantum computing in simple terms"}
+    ]
 
 
 def test_example_2_creative_writing(client, server):
     system = "You are a creative writer specializing in whimsical fantasy stories"
-    client.run(chat(server, system_prompt=system, preset="creative", temperature=0.9, max_tokens=2048)).text(RESPONSE)
+    client.run(chat(server, system_prompt=system, preset="creative", temperature=0.9, max_tokens=2048)).text(
+        RESPONSE
+    )
     assert sent(server, "temperature", "top_p", "max_tokens") == {
-        "temperature": 0.9, "top_p": 0.9, "max_tokens": 2048
+        "temperature": 0.9,
+        "top_p": 0.9,
+        "max_tokens": 2048,
     }
     assert server.body()["messages"][0] == {"role": "system", "content": system}
 
@@ -43,7 +54,9 @@ def test_example_2_creative_writing(client, server):
 def test_example_3_technical_analysis(client, server):
     client.run(chat(server, preset="focused", temperature=0.2, max_tokens=1024)).text(RESPONSE)
     assert sent(server, "temperature", "top_p", "max_tokens") == {
-        "temperature": 0.2, "top_p": 0.7, "max_tokens": 1024
+        "temperature": 0.2,
+        "top_p": 0.7,
+        "max_tokens": 1024,
     }
 
 
@@ -67,9 +80,15 @@ def test_a_conversation_goes_on_in_the_next_chat(client, server):
     assert server.chats()[1]["body"]["messages"][2]["content"] == "First answer."
 
 
-@pytest.mark.parametrize("preset,numbers", {
-    "creative": (0.9, 0.9, 2048), "balanced": (0.7, 0.8, 1024), "focused": (0.3, 0.7, 512), "precise": (0.1, 0.5, 256),
-}.items())
+@pytest.mark.parametrize(
+    "preset,numbers",
+    {
+        "creative": (0.9, 0.9, 2048),
+        "balanced": (0.7, 0.8, 1024),
+        "focused": (0.3, 0.7, 512),
+        "precise": (0.1, 0.5, 256),
+    }.items(),
+)
 def test_a_preset_gives_what_the_workflow_lacks(client, server, preset, numbers):
     client.run(chat(server, preset=preset)).text(RESPONSE)
     body = server.body()
@@ -80,7 +99,9 @@ def test_a_preset_gives_what_the_workflow_lacks(client, server, preset, numbers)
 def test_a_widget_wins_over_every_preset(client, server, preset):
     client.run(chat(server, preset=preset, temperature=1.5, top_p=0.35, max_tokens=77)).text(RESPONSE)
     assert sent(server, "temperature", "top_p", "max_tokens") == {
-        "temperature": 1.5, "top_p": 0.35, "max_tokens": 77
+        "temperature": 1.5,
+        "top_p": 0.35,
+        "max_tokens": 77,
     }
 
 
@@ -92,14 +113,17 @@ def test_a_preset_of_the_users_own(client, server):
     assert widget[1]["xdev_llm_presets"]["mine"] == {"temperature": 0.35, "top_k": 7}
 
 
-# Each widget with a value that is not its default, and how the request then differs. None: it is no part of the
-# request, and another test is about it.
+# Each widget with a value that is not its default, and how the request then differs. None: it is no part of
+# the request, and another test is about it.
 WIDGETS = {
     "prompt": ("Another question", lambda body: body["messages"][-1]["content"] == "Another question"),
     "server_url": None,
     "model": ("other-model", lambda body: body.get("model") == "other-model"),
     "preset": None,
-    "system_prompt": ("Be brief.", lambda body: body["messages"][0] == {"role": "system", "content": "Be brief."}),
+    "system_prompt": (
+        "Be brief.",
+        lambda body: body["messages"][0] == {"role": "system", "content": "Be brief."},
+    ),
     "message_history": (HISTORY, lambda body: len(body["messages"]) == 3),
     "temperature": (1.25, lambda body: body.get("temperature") == 1.25),
     "max_tokens": (99, lambda body: body.get("max_tokens") == 99),
@@ -146,8 +170,16 @@ def test_zero_means_not_sent(client, server):
 
 def test_sampling_takes_the_place_of_the_widgets(client, server):
     sampling = {
-        "preset": "precise", "temperature": 0.15, "max_tokens": 300, "top_p": 0.45, "top_k": 9, "min_p": 0.02,
-        "stop": "STOP", "presence_penalty": 0.5, "frequency_penalty": -0.5, "repeat_penalty": 1.1,
+        "preset": "precise",
+        "temperature": 0.15,
+        "max_tokens": 300,
+        "top_p": 0.45,
+        "top_k": 9,
+        "min_p": 0.02,
+        "stop": "STOP",
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
+        "repeat_penalty": 1.1,
     }
     graph = chat(server, preset="creative", temperature=1.9, max_tokens=9, sampling=["sampling", 0])
     graph["sampling"] = node("XDEV_LLMSampling", **sampling)
@@ -170,7 +202,9 @@ def test_what_a_server_does_not_take_is_named(client, serve):
     assert stats["parameters"]["max_tokens"] == body["max_tokens"] == 1024
 
 
-@pytest.mark.parametrize("personality", ["lmstudio", "lmstudio-0.3", "ollama", "llama.cpp", "vllm", "generic"])
+@pytest.mark.parametrize(
+    "personality", ["lmstudio", "lmstudio-0.3", "ollama", "llama.cpp", "vllm", "generic"]
+)
 def test_the_same_chat_on_each_server(client, serve, personality):
     server = serve("--personality", personality, "--text", "I am here.")
     run = client.run(chat(server, system_prompt="Be brief.", seed=3))

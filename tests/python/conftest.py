@@ -10,7 +10,7 @@ import sys
 import pytest
 import xdev_llm
 
-from .support import PATIENCE
+from conftest import PATIENCE
 
 SERVER_VARIABLES = ("OPENAI_BASE_URL", "OLLAMA_HOST", "LMS_SERVER_HOST")
 

@@ -1,28 +1,12 @@
-"""What the tests of the Python package share: waiting, and what a mock server was asked.
+"""What the tests of the Python package share: what a mock server was asked.
 
 Not here: fixtures.
 """
 
 import json
-import time
 import urllib.request
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-
-# Slow machines and loaded ones are no failures; this ends only what hangs.
-PATIENCE = 60
-
-
-def wait_until(condition, seconds=PATIENCE):
-    """Returns the first true value of condition(), or fails."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"waited {seconds} s in vain"
-        time.sleep(0.01)
+from conftest import PATIENCE
 
 
 def asked(server):

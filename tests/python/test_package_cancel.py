@@ -8,7 +8,9 @@ import weakref
 import pytest
 import xdev_llm
 
-from .support import chats, closed_by_client, wait_until
+from conftest import wait_until
+
+from .support import chats, closed_by_client
 
 
 def first_text(run):

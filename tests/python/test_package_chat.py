@@ -12,7 +12,9 @@ import weakref
 import pytest
 import xdev_llm
 
-from .support import asked, body, chats, wait_until
+from conftest import wait_until
+
+from .support import asked, body, chats
 
 SAMPLING = {
     "temperature": 0.5,

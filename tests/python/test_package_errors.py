@@ -9,7 +9,9 @@ import pytest
 import xdev_llm
 from xdev_llm import errors
 
-from .support import ROOT, chats
+from conftest import ROOT
+
+from .support import chats
 
 PARENTS = {
     "InvalidInput": ValueError,

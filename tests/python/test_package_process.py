@@ -8,7 +8,9 @@ import time
 import pytest
 import xdev_llm
 
-from .support import PATIENCE, closed_by_client, wait_until
+from conftest import PATIENCE, wait_until
+
+from .support import closed_by_client
 
 ASK = "import sys, xdev_llm\nrun = xdev_llm.Client().chat('Hello', server=sys.argv[1])\n"
 
@@ -124,7 +126,7 @@ def test_the_interpreter_ends_just_as_an_answer_came(finished, server):
         assert finished(code, server.url) == "Hello there, friend.\n"
 
 
-def test_the_import_brings_nothing_with_it(finished):
+def test_the_import_brings_nothing_with_it(finished, capsys):
     code = """
 import sys, time
 before = set(sys.modules)
@@ -137,7 +139,8 @@ xdev_llm.Client().check("Hello")
 print(sorted(set(sys.modules) - before))
 """
     modules, took, later = finished(code).splitlines()
-    print("import of xdev_llm:", took)
+    with capsys.disabled():
+        print("\nimport of xdev_llm:", took)
     assert modules == later == "['xdev_llm', 'xdev_llm._native']"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import PATIENCE, ROOT
+from conftest import PATIENCE, ROOT
 
 PACKAGE = ROOT / "python" / "xdev_llm"
 # Asked for now: the tests have a home of their own.
@@ -75,7 +75,7 @@ def other_pythons():
     return found
 
 
-def test_it_works_on_every_python_of_this_machine(wheel, server, tmp_path):
+def test_it_works_on_every_python_of_this_machine(wheel, server, tmp_path, capsys):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "unpacked")
     code = """
@@ -95,7 +95,8 @@ except xdev_llm.Unreachable as error:
         arguments = [path, "-I", "-c", code, str(tmp_path / "unpacked"), server.url]
         ended = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Hello there, friend. True\n", ""), path
-    print("the wheel ran on Python", ", ".join(version for _, version in pythons.values()))
+    with capsys.disabled():
+        print("\nthe wheel ran on Python", ", ".join(version for _, version in pythons.values()))
     assert sys.version_info.minor in pythons
 
 

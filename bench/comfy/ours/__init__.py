@@ -1,7 +1,7 @@
-"""Imports one module and prints what that took and brought: as a script in bare Python, as a pack inside a ComfyUI.
+"""Imports one module and prints what that took and brought.
 
-XDEV_LLM_BENCH_IMPORT names the module. Where that is the pack of XDev LLM, its nodes are registered too. Not here: the
-node that is registered with them (`same_shape`), what is measured.
+A script in bare Python, a pack inside a ComfyUI. XDEV_LLM_BENCH_IMPORT names the module. Where that is the
+pack of XDev LLM, its nodes are registered too. Not here: the node that comes with them (`same_shape`).
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Writes into the host's messages of a prompt's start and end when they were made: the host itself tells whole milliseconds."""
+"""Writes into the host's messages of a prompt's start and end when they were made.
+
+The host itself tells whole milliseconds.
+"""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The peers as ComfyUI nodes: `requests` and the `openai` SDK, each as its documentation shows it, and a node that does nothing.
+"""The peers as ComfyUI nodes: `requests` and the `openai` SDK, as their documentation shows them.
 
 They ask the same of the same server as our chat node. Only what a node needs is imported, when it first runs.
 """
@@ -7,8 +7,8 @@ import json
 
 from server import PromptServer
 
-# The connection is kept between calls; made anew for each; kept, and the answer is taken as a stream; the same, and
-# what has come is shown in the node with each token.
+# The connection is kept between calls; made anew for each; kept, and the answer comes as a stream; the same,
+# and what has come is shown in the node with each token.
 KEPT, NEW, STREAM, SHOWN = "kept", "new", "stream", "shown"
 
 
@@ -33,8 +33,9 @@ class Peer:
         return {"required": required, "hidden": {"node_id": "UNIQUE_ID"}}
 
     def run(self, prompt, server_url, model, seed, mode, node_id):
-        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0.7, "max_tokens": 8192}
-        text = self.ask(server_url, {**body, "seed": seed}, mode, Progress(node_id) if mode == SHOWN else None)
+        messages = [{"role": "user", "content": prompt}]
+        body = {"model": model, "messages": messages, "temperature": 0.7, "max_tokens": 8192, "seed": seed}
+        text = self.ask(server_url, body, mode, Progress(node_id) if mode == SHOWN else None)
         if not text:
             raise RuntimeError("the server answered with nothing")
         return {"ui": {"text": [text]}, "result": (text,)}

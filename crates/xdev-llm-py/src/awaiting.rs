@@ -3,6 +3,7 @@
 //! Written here and not taken from pyo3-async-runtimes, which prints a traceback where the loop was closed meanwhile,
 //! and panics where the interpreter ends meanwhile. Not here: what is waited for (`operation`).
 
+use std::future::Future;
 use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
@@ -10,21 +11,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyTuple};
 use tokio::sync::oneshot;
 
-use crate::operation::{Lease, Operation};
+use crate::operation::Lease;
 use crate::runtime;
 
-/// A future of the running loop that gets what `look` finds. Cancelling it cancels the operation.
+/// A future of the running loop that gets `now`, or else what comes `later`. Cancelling it cancels the operation.
 pub(crate) fn awaiting<'py, T>(
     py: Python<'py>,
     lease: &Arc<Lease>,
-    look: impl Fn(&Operation) -> Option<T> + Send + 'static,
+    now: Option<T>,
+    later: impl Future<Output = T> + Send + 'static,
 ) -> PyResult<Bound<'py, PyAny>>
 where
     T: for<'a> IntoPyObject<'a, Error = PyErr> + Send + 'static,
 {
     let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
     let future = event_loop.call_method0("create_future")?;
-    if let Some(found) = look(&lease.0) {
+    if let Some(found) = now {
         settle(&future, found.into_py_any(py))?;
         return Ok(future);
     }
@@ -40,11 +42,10 @@ where
         PyResult::Ok(())
     })?;
     future.call_method1("add_done_callback", (when_done,))?;
-    let operation = Arc::clone(&lease.0);
     let (of_loop, of_task) = (event_loop.unbind(), future.clone().unbind());
     runtime.spawn(async move {
         let found = tokio::select! {
-            found = operation.until(look) => Some(found),
+            found = later => Some(found),
             _ = abandoned => None,
         };
         // The runtime must not wait for the interpreter, and objects are let go of where it is held.

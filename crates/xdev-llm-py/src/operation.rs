@@ -101,15 +101,39 @@ pub(crate) enum Step {
     Over(Outcome),
 }
 
+/// `Signal` wakes those who wait for one thing to happen; whoever waits for the end is not woken for each token.
+#[derive(Default)]
+struct Signal {
+    threads: Condvar,
+    tasks: Notify,
+}
+
+impl Signal {
+    fn tell(&self) {
+        self.threads.notify_all();
+        self.tasks.notify_waiters();
+    }
+
+    /// Waits until `look` finds something; it looks again after every time the signal is told.
+    async fn until<T>(&self, look: impl Fn() -> Option<T>) -> T {
+        loop {
+            let mut told = std::pin::pin!(self.tasks.notified());
+            told.as_mut().enable();
+            if let Some(found) = look() {
+                return found;
+            }
+            told.await;
+        }
+    }
+}
+
 /// `Operation` runs once, and any number of threads and tasks may wait for it.
 #[derive(Default)]
 pub(crate) struct Operation {
     state: Mutex<State>,
-    /// For threads.
-    changed: Condvar,
-    /// For tasks.
-    notify: Notify,
-    cancel: Notify,
+    arrived: Signal,
+    ended: Signal,
+    cancelled: Signal,
 }
 
 impl Operation {
@@ -138,18 +162,13 @@ impl Operation {
             batch.push(event);
         }
         drop(state);
-        self.tell();
-    }
-
-    fn tell(&self) {
-        self.changed.notify_all();
-        self.notify.notify_waiters();
+        self.arrived.tell();
     }
 
     /// Asks it to end; it then ends as interrupted.
     pub(crate) fn cancel(&self) {
         self.state().is_cancelled = true;
-        self.cancel.notify_waiters();
+        self.cancelled.tell();
     }
 
     /// Whether it has ended.
@@ -175,45 +194,32 @@ impl Operation {
     pub(crate) fn wait(&self, patience: Duration) {
         let state = self.state();
         if state.outcome.is_none() && state.queue.0.is_empty() {
-            drop(self.changed.wait_timeout(state, patience));
+            drop(self.arrived.threads.wait_timeout(state, patience));
         }
     }
 
     /// Blocks until it ends, at most for this time.
     pub(crate) fn wait_for_end(&self, patience: Duration) {
-        let waited = self.changed.wait_timeout_while(self.state(), patience, |state| state.outcome.is_none());
+        let waited =
+            self.ended.threads.wait_timeout_while(self.state(), patience, |state| state.outcome.is_none());
         drop(waited);
     }
 
-    /// Waits until `look` finds something; it looks again after every change.
-    pub(crate) async fn until<T>(&self, look: impl Fn(&Operation) -> Option<T>) -> T {
-        loop {
-            let mut changed = std::pin::pin!(self.notify.notified());
-            changed.as_mut().enable();
-            if let Some(found) = look(self) {
-                return found;
-            }
-            changed.await;
-        }
+    /// Waits for the end.
+    pub(crate) async fn end(&self) -> Outcome {
+        self.ended.until(|| self.outcome()).await
     }
 
-    /// Waits until somebody cancels.
-    async fn cancelled(&self) {
-        loop {
-            let mut cancelled = std::pin::pin!(self.cancel.notified());
-            cancelled.as_mut().enable();
-            if self.state().is_cancelled {
-                return;
-            }
-            cancelled.await;
-        }
+    /// Waits for the next event or the end.
+    pub(crate) async fn next(&self) -> Step {
+        self.arrived.until(|| self.step()).await
     }
 
     /// What `work` gives, or [`ErrorKind::Interrupted`] as soon as somebody cancels.
     pub(crate) async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
             biased;
-            () = self.cancelled() => Err(interrupted()),
+            () = self.cancelled.until(|| self.state().is_cancelled.then_some(())) => Err(interrupted()),
             value = work => Ok(value),
         }
     }
@@ -238,7 +244,8 @@ impl Publisher {
         if state.outcome.is_none() {
             state.outcome = Some(outcome);
             drop(state);
-            self.0.tell();
+            self.0.arrived.tell();
+            self.0.ended.tell();
         }
     }
 }

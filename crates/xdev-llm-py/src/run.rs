@@ -85,7 +85,9 @@ fn pause(py: Python<'_>, operation: &Operation, wait: fn(&Operation, Duration)) 
 
 /// The iterator of `await`.
 fn await_end<'py>(py: Python<'py>, lease: &Arc<Lease>) -> PyResult<Bound<'py, PyAny>> {
-    awaiting(py, lease, |operation| operation.outcome().map(Ended))?.call_method0("__await__")
+    let operation = Arc::clone(&lease.0);
+    let now = operation.outcome().map(Ended);
+    awaiting(py, lease, now, async move { Ended(operation.end().await) })?.call_method0("__await__")
 }
 
 /// A question to a server, while it is asked.
@@ -166,7 +168,9 @@ impl ChatRun {
     }
 
     fn __anext__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        awaiting(py, &self.lease, |operation| operation.step().map(Next))
+        let operation = Arc::clone(&self.lease.0);
+        let now = operation.step().map(Next);
+        awaiting(py, &self.lease, now, async move { Next(operation.next().await) })
     }
 
     /// Ends it with Interrupted, unless it has ended already; the error has what had arrived as `partial`.

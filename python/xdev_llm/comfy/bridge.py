@@ -190,13 +190,15 @@ async def look(call, seconds=None):
 def told(reply):
     """What the panel says of a reply besides its text."""
     wanted = ("tokens_per_second", "time_to_first_token", "output_tokens", "duration", "finish_reason")
-    done = {name: reply.stats[name] for name in wanted if reply.stats.get(name) is not None}
-    if reply.stats.get("tokens_estimated"):
+    # Each look at a reply's statistics makes them anew.
+    stats = reply.stats
+    done = {name: stats[name] for name in wanted if stats.get(name) is not None}
+    if stats.get("tokens_estimated"):
         done["estimated"] = True
     done.update(warnings=reply.warnings, notes=reply.notes)
     server = {name: reply.server[name] for name in ("url", "kind", "name") if reply.server.get(name)}
     detected = {"detected": " ".join(reply.notes)} if reply.notes else {}
-    return {"done": done, "server": server, "model": reply.model or reply.stats.get("model_requested"), **detected}
+    return {"done": done, "server": server, "model": reply.model or stats.get("model_requested"), **detected}
 
 
 def _list_index():

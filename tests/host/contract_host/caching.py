@@ -1,7 +1,7 @@
 """What the host remembers of earlier prompts: outputs and shown values, by what a node and all before it are.
 
-The key is the class, the fingerprint and the inputs of a node and of its ancestors. A NaN is equal to itself only
-where it is the same object, so that a fingerprint of math.nan is remembered and float("nan") is not.
+The key is the class, the fingerprint and the inputs of a node and of its ancestors. A NaN is equal to itself
+only where it is the same object, so that a fingerprint of math.nan is remembered and float("nan") is not.
 """
 
 import logging
@@ -47,7 +47,7 @@ class Cache:
 
 
 async def fingerprint(prompt_id, node_id, node):
-    """What the class says of the node's constant inputs; False where it says nothing, NaN where it fails to."""
+    """What the class says of the node's constant inputs; False where it says nothing, NaN where it fails."""
     node_class = nodes.NODE_CLASS_MAPPINGS[node["class_type"]]
     method = classes.method_name(node_class, "IS_CHANGED", "fingerprint_inputs")
     if method is None:

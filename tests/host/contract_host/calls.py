@@ -91,7 +91,9 @@ def collect(returned, node_class):
             # Without values nothing is blocked either: what comes after gets None.
             if entry.result is not None:
                 blocked = entry.block_execution is not None
-                rows.append(_spread(ExecutionBlocker(entry.block_execution), width) if blocked else entry.result)
+                rows.append(
+                    _spread(ExecutionBlocker(entry.block_execution), width) if blocked else entry.result
+                )
         else:
             rows.append(_spread(entry, width))
     # The first call says what is shown of every call.
@@ -109,6 +111,10 @@ def _join(rows, node_class):
     for index, is_list in zip(range(len(rows[0])), are_lists):
         column = [row[index] for row in rows]
         if is_list:
-            column = [item for value in column for item in ([value] if isinstance(value, ExecutionBlocker) else value)]
+            column = [
+                item
+                for value in column
+                for item in ([value] if isinstance(value, ExecutionBlocker) else value)
+            ]
         outputs.append(column)
     return outputs

@@ -1,7 +1,7 @@
 """Runs prompts one after the other, in a thread of its own and each in a new event loop.
 
-Only `Exception` is caught around a node, as in ComfyUI: a CancelledError that a node lets out ends the thread, and
-no prompt ever runs again.
+Only `Exception` is caught around a node, as in ComfyUI: a CancelledError that a node lets out ends the
+thread, and no prompt ever runs again.
 """
 
 import asyncio
@@ -52,7 +52,9 @@ class Schedule:
     async def next(self):
         """The node to turn to; async nodes and those that show something come first."""
         while True:
-            ready = [node for node, sources in self.waits_for.items() if not sources and node not in self.running]
+            ready = [
+                node for node, sources in self.waits_for.items() if not sources and node not in self.running
+            ]
             if ready:
                 return self._pick(ready)
             if not self.running:
@@ -220,10 +222,17 @@ class Run:
                     self.pending[node_id] = returned
                     schedule.hold(node_id, tasks)
                     return Outcome.PENDING
-                returned = [result.result() if isinstance(result, asyncio.Task) else result for result in returned]
+                returned = [
+                    result.result() if isinstance(result, asyncio.Task) else result for result in returned
+                ]
             outputs, shown = calls.collect(returned, node_class)
             if shown:
-                meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
+                meta = {
+                    "node_id": node_id,
+                    "display_node": node_id,
+                    "parent_node": None,
+                    "real_node_id": node_id,
+                }
                 self.cache.shown[key] = {"meta": meta, "output": shown}
                 self._show(node_id, shown)
             self.cache.outputs[key] = outputs
@@ -256,12 +265,21 @@ class Run:
                 "current_outputs": [],
             }
             # Sent, but not kept for the history.
-            self.server.send_sync("execution_error", {**self._about(node_id), **details}, self.server.client_id)
+            self.server.send_sync(
+                "execution_error", {**self._about(node_id), **details}, self.server.client_id
+            )
             return ExecutionBlocker(None)
 
         target = self.cache.object(node_id, node["class_type"])
         return await calls.call_mapped(
-            self.prompt_id, node_id, target, inputs, node_class.FUNCTION, executing=True, on_block=on_block, hidden=hidden
+            self.prompt_id,
+            node_id,
+            target,
+            inputs,
+            node_class.FUNCTION,
+            executing=True,
+            on_block=on_block,
+            hidden=hidden,
         )
 
     def _about(self, node_id):
@@ -274,15 +292,18 @@ class Run:
 
     def _report(self, node_id, error, trace, inputs):
         plain = (int, float, bool, str, type(None))
-        self.executor.add_message("execution_error", {
-            **self._about(node_id),
-            "exception_message": f"{error}\n",
-            "exception_type": type_name(type(error)),
-            "traceback": traceback.format_tb(trace),
-            # All inputs are shown: a reason why no secret may be one.
-            "current_inputs": {
-                name: [value if isinstance(value, plain) else str(value) for value in values]
-                for name, values in inputs.items()
+        self.executor.add_message(
+            "execution_error",
+            {
+                **self._about(node_id),
+                "exception_message": f"{error}\n",
+                "exception_type": type_name(type(error)),
+                "traceback": traceback.format_tb(trace),
+                # All inputs are shown: a reason why no secret may be one.
+                "current_inputs": {
+                    name: [value if isinstance(value, plain) else str(value) for value in values]
+                    for name, values in inputs.items()
+                },
+                "current_outputs": list(self.cache.keys),
             },
-            "current_outputs": list(self.cache.keys),
-        })
+        )

@@ -1,4 +1,4 @@
-"""What the real front ends ask for besides prompts: extensions, settings, the user's files, translations, templates.
+"""What the real front ends ask for besides prompts: extensions, settings, files, translations, templates.
 
 Enough for them to load and work; models, uploads and accounts are answered as empty.
 """
@@ -15,7 +15,13 @@ import nodes
 from aiohttp import web
 
 VERSION = "0.3.64"  # the ComfyUI whose behaviour is imitated
-EMPTY_LISTS = ("/embeddings", "/models", "/experiment/models", "/models/{folder}", "/experiment/models/{folder}")
+EMPTY_LISTS = (
+    "/embeddings",
+    "/models",
+    "/experiment/models",
+    "/models/{folder}",
+    "/experiment/models/{folder}",
+)
 EMPTY_OBJECTS = ("/global_subgraphs", "/node_replacements")
 
 
@@ -41,25 +47,28 @@ def add_frontend_routes(server):
     @routes.get("/system_stats")
     async def system_stats(request):
         memory = {"vram_total": 0, "vram_free": 0, "torch_vram_total": 0, "torch_vram_free": 0}
-        return web.json_response({
-            "system": {
-                "os": os.name,
-                "ram_total": 0,
-                "ram_free": 0,
-                "comfyui_version": VERSION,
-                "required_frontend_version": None,
-                "installed_templates_version": None,
-                "required_templates_version": None,
-                "python_version": sys.version,
-                "pytorch_version": "none",
-                "embedded_python": False,
-                "argv": sys.argv,
-            },
-            "devices": [{"name": platform.machine(), "type": "cpu", "index": None, **memory}],
-        })
+        return web.json_response(
+            {
+                "system": {
+                    "os": os.name,
+                    "ram_total": 0,
+                    "ram_free": 0,
+                    "comfyui_version": VERSION,
+                    "required_frontend_version": None,
+                    "installed_templates_version": None,
+                    "required_templates_version": None,
+                    "python_version": sys.version,
+                    "pytorch_version": "none",
+                    "embedded_python": False,
+                    "argv": sys.argv,
+                },
+                "devices": [{"name": platform.machine(), "type": "cpu", "index": None, **memory}],
+            }
+        )
 
     add_jobs_routes(server)
-    add_user_routes(routes)
+    add_settings_routes(routes)
+    add_file_routes(routes)
     add_pack_routes(server)
 
 
@@ -104,7 +113,9 @@ def add_static_routes(server, app):
     async def index(request):
         if server.web_root is None:
             return web.Response(text="The contract host runs without a front end.\n")
-        return web.FileResponse(os.path.join(server.web_root, "index.html"), headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(
+            os.path.join(server.web_root, "index.html"), headers={"Cache-Control": "no-cache"}
+        )
 
     async def logs(request):
         return web.json_response({"entries": [], "size": {"cols": 80, "rows": 24}})
@@ -115,13 +126,15 @@ def add_static_routes(server, app):
     async def no_templates(request):
         return web.json_response([])
 
-    app.add_routes([
-        web.get("/", index),
-        web.get("/templates/index.json", no_templates),
-        web.get("/internal/logs/raw", logs),
-        web.patch("/internal/logs/subscribe", folders),
-        web.get("/internal/folder_paths", folders),
-    ])
+    app.add_routes(
+        [
+            web.get("/", index),
+            web.get("/templates/index.json", no_templates),
+            web.get("/internal/logs/raw", logs),
+            web.patch("/internal/logs/subscribe", folders),
+            web.get("/internal/folder_paths", folders),
+        ]
+    )
     if server.web_root is not None:
         app.add_routes([web.static("/", server.web_root)])
 
@@ -151,22 +164,24 @@ def merge(target, source):
             target[key] = value
 
 
-def add_user_routes(routes):
-    """Routes for settings and for the files of the one user."""
+def read_settings():
+    """The user's settings."""
+    file = user_path("comfy.settings.json")
+    if not os.path.exists(file):
+        return {}
+    with open(file, encoding="utf-8") as stream:
+        return json.load(stream)
 
-    def settings_file():
-        return user_path("comfy.settings.json")
 
-    def read_settings():
-        if not os.path.exists(settings_file()):
-            return {}
-        with open(settings_file(), encoding="utf-8") as stream:
-            return json.load(stream)
+def write_settings(settings):
+    """Keeps the user's settings."""
+    os.makedirs(user_path(""), exist_ok=True)
+    with open(user_path("comfy.settings.json"), "w", encoding="utf-8") as stream:
+        json.dump(settings, stream, indent=4)
 
-    def write_settings(settings):
-        os.makedirs(user_path(""), exist_ok=True)
-        with open(settings_file(), "w", encoding="utf-8") as stream:
-            json.dump(settings, stream, indent=4)
+
+def add_settings_routes(routes):
+    """Routes for the one user and for settings."""
 
     @routes.get("/users")
     async def users(request):
@@ -190,6 +205,10 @@ def add_user_routes(routes):
         write_settings({**read_settings(), request.match_info["name"]: await request.json()})
         return web.Response()
 
+
+def add_file_routes(routes):
+    """Routes for the user's files, workflows among them."""
+
     @routes.get("/userdata")
     async def list_files(request):
         query = request.rel_url.query
@@ -200,7 +219,9 @@ def add_user_routes(routes):
         files = glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True)
         files = [file for file in files if os.path.isfile(file)]
         full = query.get("full_info") == "true"
-        return web.json_response([file_info(file, folder) if full else relative(file, folder) for file in files])
+        return web.json_response(
+            [file_info(file, folder) if full else relative(file, folder) for file in files]
+        )
 
     @routes.get("/userdata/{file}")
     async def get_file(request):
@@ -269,7 +290,9 @@ def add_jobs_routes(server):
 
     def all_jobs():
         running, waiting = queue.get_current_queue()
-        entries = [(item, "in_progress", {}) for item in running] + [(item, "pending", {}) for item in waiting]
+        entries = [(item, "in_progress", {}) for item in running] + [
+            (item, "pending", {}) for item in waiting
+        ]
         for entry in queue.history.values():
             status = "completed" if entry["status"]["completed"] else "failed"
             entries.append((entry["prompt"], status, entry))
@@ -282,7 +305,10 @@ def add_jobs_routes(server):
         found = [entry for entry in all_jobs() if entry["status"] in wanted or wanted == [""]]
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 200))
         page = {
-            "offset": offset, "limit": limit, "total": len(found), "has_more": offset + limit < len(found)
+            "offset": offset,
+            "limit": limit,
+            "total": len(found),
+            "has_more": offset + limit < len(found),
         }
         return web.json_response({"jobs": found[offset : offset + limit], "pagination": page})
 
@@ -293,7 +319,9 @@ def add_jobs_routes(server):
 
     @routes.get("/jobs/{id}/assets")
     async def job_assets(request):
-        return web.json_response({"assets": [], "pagination": {"offset": 0, "limit": 0, "total": 0, "has_more": False}})
+        return web.json_response(
+            {"assets": [], "pagination": {"offset": 0, "limit": 0, "total": 0, "has_more": False}}
+        )
 
     def cancel(ids):
         queue.delete(ids)
@@ -313,7 +341,9 @@ def add_jobs_routes(server):
 def job(item, status, entry):
     """A prompt as the 2026 front end lists it."""
     times = {event: data["timestamp"] for event, data in entry.get("status", {}).get("messages", [])}
-    ends = [time for event, time in times.items() if event.split("_")[-1] in ("success", "error", "interrupted")]
+    ends = [
+        time for event, time in times.items() if event.split("_")[-1] in ("success", "error", "interrupted")
+    ]
     begun = times.get("execution_start")
     outputs = entry.get("outputs", {})
     return {

@@ -20,7 +20,11 @@ def find_packs():
         for name in sorted(os.listdir(folder)):
             path = os.path.join(folder, name)
             is_python_file = os.path.isfile(path) and name.endswith(".py")
-            if name != "__pycache__" and not name.endswith(".disabled") and (os.path.isdir(path) or is_python_file):
+            if (
+                name != "__pycache__"
+                and not name.endswith(".disabled")
+                and (os.path.isdir(path) or is_python_file)
+            ):
                 yield path
 
 
@@ -44,7 +48,9 @@ async def load_packs():
         try:
             loaded = await load_pack(path, built_in)
         except Exception as error:
-            logging.warning("%sCannot import %s module for custom nodes: %s", traceback.format_exc(), path, error)
+            logging.warning(
+                "%sCannot import %s module for custom nodes: %s", traceback.format_exc(), path, error
+            )
             loaded = False
         failed = "" if loaded else " (IMPORT FAILED)"
         lines.append(f"{time.perf_counter() - begun:6.1f} seconds{failed}: {path}")
@@ -77,7 +83,9 @@ async def load_pack(path, built_in):
     mappings = getattr(module, "NODE_CLASS_MAPPINGS", None)
     if mappings is not None:
         names = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {}
-        register({name: (node_class, names.get(name)) for name, node_class in mappings.items()}, pack, built_in)
+        register(
+            {name: (node_class, names.get(name)) for name, node_class in mappings.items()}, pack, built_in
+        )
         nodes.NODE_DISPLAY_NAME_MAPPINGS.update(names)
         return True
     if classes.HAS_V3 and hasattr(module, "comfy_entrypoint"):

@@ -38,7 +38,12 @@ class PromptQueue:
     def task_done(self, prompt_id, result, status):
         """Moves a prompt into the history."""
         with self.condition:
-            self.history[prompt_id] = {"prompt": self.running.pop(prompt_id), "outputs": {}, "status": status, **result}
+            self.history[prompt_id] = {
+                "prompt": self.running.pop(prompt_id),
+                "outputs": {},
+                "status": status,
+                **result,
+            }
             self.server.queue_updated()
 
     def get_tasks_remaining(self):
@@ -61,7 +66,9 @@ class PromptQueue:
     def delete_history(self, ids):
         """Forgets finished prompts; all of them for None."""
         with self.condition:
-            self.history = {} if ids is None else {id: entry for id, entry in self.history.items() if id not in ids}
+            self.history = (
+                {} if ids is None else {id: entry for id, entry in self.history.items() if id not in ids}
+            )
 
     def set_flag(self, name, value):
         """Asks the worker for something between prompts."""

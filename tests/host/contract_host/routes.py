@@ -27,10 +27,17 @@ async def refuse_other_origins(request, handler):
     return await handler(request)
 
 
-def add_prompt_routes(server):
-    """Adds them to the server's table."""
-    routes, queue = server.routes, server.prompt_queue
-    routes.get("/ws")(server.serve_socket)
+def add_routes(server):
+    """Adds all of them to the server's table."""
+    server.routes.get("/ws")(server.serve_socket)
+    add_definition_routes(server.routes)
+    add_prompt_routes(server)
+    add_queue_routes(server)
+    add_history_routes(server)
+
+
+def add_definition_routes(routes):
+    """What nodes there are."""
 
     @routes.get("/object_info")
     async def all_nodes(request):
@@ -48,6 +55,11 @@ def add_prompt_routes(server):
         known = nodes.NODE_CLASS_MAPPINGS.get(name)
         display_names = nodes.NODE_DISPLAY_NAME_MAPPINGS
         return web.json_response({name: classes.describe(name, known, display_names)} if known else {})
+
+
+def add_prompt_routes(server):
+    """Queueing a prompt."""
+    routes, queue = server.routes, server.prompt_queue
 
     @routes.get("/prompt")
     async def queue_length(request):
@@ -75,6 +87,11 @@ def add_prompt_routes(server):
             extra_data["client_id"] = posted["client_id"]
         queue.put((number, prompt_id, posted["prompt"], extra_data, outputs))
         return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": node_errors})
+
+
+def add_queue_routes(server):
+    """What runs and what waits."""
+    routes, queue = server.routes, server.prompt_queue
 
     @routes.get("/queue")
     async def get_queue(request):
@@ -105,6 +122,11 @@ def add_prompt_routes(server):
             if value:
                 queue.set_flag(name, value)
         return web.Response()
+
+
+def add_history_routes(server):
+    """What has ended."""
+    routes, queue = server.routes, server.prompt_queue
 
     @routes.get("/history")
     async def get_history(request):

@@ -67,7 +67,9 @@ class Validator:
                 if name not in inputs:
                     if category == "required":
                         errors.append(
-                            problem("required_input_missing", "Required input is missing", name, input_name=name)
+                            problem(
+                                "required_input_missing", "Required input is missing", name, input_name=name
+                            )
                         )
                 elif isinstance(inputs[name], list):
                     error, fine = await self._check_link(name, inputs[name], config, own, received)
@@ -90,18 +92,30 @@ class Validator:
             message = "Return type mismatch between linked nodes"
             details = f"{name}, received_type({received[name]}) mismatch input_type({config[0]})"
             return problem(
-                "return_type_mismatch", message, details, **extra, received_type=received[name], linked_node=link
+                "return_type_mismatch",
+                message,
+                details,
+                **extra,
+                received_type=received[name],
+                linked_node=link,
             ), True
         try:
             fine, _ = await self.check(link[0])
             return None, fine
         except Exception as error:
-            self.verdicts[link[0]] = (False, [
-                exception_problem(
-                    "exception_during_inner_validation", "Exception when validating inner node", error,
-                    **extra, exception_message=str(error), linked_node=link,
-                )
-            ])
+            self.verdicts[link[0]] = (
+                False,
+                [
+                    exception_problem(
+                        "exception_during_inner_validation",
+                        "Exception when validating inner node",
+                        error,
+                        **extra,
+                        exception_message=str(error),
+                        linked_node=link,
+                    )
+                ],
+            )
             return None, False
 
     async def _ask_node(self, node_id, node_class, own, received):
@@ -121,7 +135,10 @@ class Validator:
                     details = name if answer is False else f"{name} - {answer}"
                     errors.append(
                         problem(
-                            "custom_validation_failed", "Custom validation failed for node", details, input_name=name
+                            "custom_validation_failed",
+                            "Custom validation failed for node",
+                            details,
+                            input_name=name,
                         )
                     )
         return errors
@@ -151,8 +168,13 @@ def check_value(inputs, name, config, own):
             value = inputs[name] = CONVERSIONS[kind](value)
     except Exception as error:
         return problem(
-            "invalid_input_type", f"Failed to convert an input value to a {kind} value", f"{name}, {value}, {error}",
-            input_name=name, input_config=config, received_value=value, exception_message=str(error),
+            "invalid_input_type",
+            f"Failed to convert an input value to a {kind} value",
+            f"{name}, {value}, {error}",
+            input_name=name,
+            input_config=config,
+            received_value=value,
+            exception_message=str(error),
         )
     if own.covers(name):
         return None
@@ -167,7 +189,9 @@ def check_value(inputs, name, config, own):
         too_long = len(kind) > LONGEST_LIST
         choices = f"(list of length {len(kind)})" if too_long else str(kind)
         extra["input_config"] = None if too_long else config
-        return problem("value_not_in_list", "Value not in list", f"{name}: '{value}' not in {choices}", **extra)
+        return problem(
+            "value_not_in_list", "Value not in list", f"{name}: '{value}' not in {choices}", **extra
+        )
     return None
 
 
@@ -211,14 +235,19 @@ async def validate_prompt(prompt_id, prompt, only_outputs=None):
         failures += reasons
         for node_id, (node_fine, node_reasons) in validator.verdicts.items():
             if not node_fine and node_reasons:
-                entry = node_errors.setdefault(node_id, {
-                    "errors": node_reasons,
-                    "dependent_outputs": [],
-                    "class_type": prompt[node_id]["class_type"],
-                })
+                entry = node_errors.setdefault(
+                    node_id,
+                    {
+                        "errors": node_reasons,
+                        "dependent_outputs": [],
+                        "class_type": prompt[node_id]["class_type"],
+                    },
+                )
                 entry["dependent_outputs"].append(output)
                 for reason in node_reasons:
-                    logging.error("%s %s: %s: %s", node_id, entry["class_type"], reason["message"], reason["details"])
+                    logging.error(
+                        "%s %s: %s: %s", node_id, entry["class_type"], reason["message"], reason["details"]
+                    )
     if good:
         return True, None, good, node_errors
     details = "\n".join(f"{reason['message']}: {reason['details']}" for reason in failures)

@@ -1,4 +1,4 @@
-"""Stand-in for ComfyUI's nodes: the tables of node classes, the check before each call, and a few built-in nodes.
+"""Stand-in for ComfyUI's nodes: the tables of node classes, the check before each call, a few built-in nodes.
 
 Loading of packs is in contract_host/loading.py.
 """

@@ -51,7 +51,9 @@ class PromptServer:
 
     async def send(self, event, data, sid=None):
         """Sends a message now; bytes go out as a binary frame that begins with the event's number."""
-        targets = list(self.sockets.values()) if sid is None else [self.sockets[sid]] if sid in self.sockets else []
+        targets = (
+            list(self.sockets.values()) if sid is None else [self.sockets[sid]] if sid in self.sockets else []
+        )
         for socket in targets:
             try:
                 if isinstance(data, (bytes, bytearray)):

@@ -48,7 +48,11 @@ class ProbeList(Node):
 class ProbeSampler(Node):
     """Works for seconds without awaiting anything, as a sampler does; its steps end it on an interrupt."""
 
-    INPUTS = {"seconds": ("FLOAT", {"default": 1.0}), "step": ("FLOAT", {"default": 0.02}), "seed": ("INT", {"default": 0})}
+    INPUTS = {
+        "seconds": ("FLOAT", {"default": 1.0}),
+        "step": ("FLOAT", {"default": 0.02}),
+        "seed": ("INT", {"default": 0}),
+    }
 
     def run(self, seconds, step, seed):
         steps = max(1, int(seconds / step))
@@ -91,7 +95,10 @@ class ProbeSink(Node):
 class ProbeChanged(Node):
     """Counts its runs under different fingerprints."""
 
-    INPUTS = {"kind": (["constant", "new nan", "math.nan", "time", "raises"], {}), "name": ("STRING", {"default": "a"})}
+    INPUTS = {
+        "kind": (["constant", "new nan", "math.nan", "time", "raises"], {}),
+        "name": ("STRING", {"default": "a"}),
+    }
 
     @classmethod
     def IS_CHANGED(cls, kind, name):
@@ -110,6 +117,15 @@ class ProbePlain(Node):
 
     def run(self, name):
         return (f"run {count('plain' + name)}",)
+
+
+class ProbeValues(Node):
+    """Gives values that are not text."""
+
+    RETURN_TYPES = ("INT", "FLOAT", "BOOLEAN", "PROBE_LIST")
+
+    def run(self):
+        return (3, 0.5, True, ["a", 1])
 
 
 class ProbeSeesLinks(Node):
@@ -283,6 +299,8 @@ class ProbeLeak(Node):
 
 
 NODE_CLASS_MAPPINGS = {
-    name: value for name, value in list(globals().items()) if name.startswith("Probe") and isinstance(value, type)
+    name: value
+    for name, value in list(globals().items())
+    if name.startswith("Probe") and isinstance(value, type)
 }
 NODE_DISPLAY_NAME_MAPPINGS = {"ProbeList": "Probe: list"}

@@ -1,4 +1,7 @@
-"""Nodes of the V3 API that show what a host does with them. On a ComfyUI without that API the pack fails to import."""
+"""Nodes of the V3 API that show what a host does with them.
+
+On a ComfyUI without that API the pack fails to import, and the others go on.
+"""
 
 import asyncio
 
@@ -21,7 +24,9 @@ class V3Inputs(io.ComfyNode):
             description="Inputs of each kind.",
             is_output_node=True,
             inputs=[
-                io.String.Input("text", multiline=True, default="", placeholder="type", dynamic_prompts=False),
+                io.String.Input(
+                    "text", multiline=True, default="", placeholder="type", dynamic_prompts=False
+                ),
                 io.Combo.Input("choice", options=["one", "two"], default="one"),
                 marked,
                 io.Float.Input("number", optional=True, default=0.5, min=0.0, max=1.0, step=0.1, round=0.01),

@@ -272,11 +272,16 @@ async fn the_deadline_bounds_the_whole_answer() {
 }
 
 #[tokio::test]
-async fn a_64_mb_answer_is_read() {
+async fn an_answer_may_be_long_and_not_endless() {
     let (mock, server) = mock(Personality::Generic).await;
-    mock.set_script(Script::new().fault(Fault::HugeAnswer { bytes: 64 << 20 }));
     let endless = ChatRequest { sampling: Sampling::default(), ..ask("x") };
-    assert!(chat(&server, endless).await.unwrap().text.len() >= 64 << 20);
+    mock.set_script(Script::new().fault(Fault::HugeAnswer { bytes: 7 << 20 }));
+    assert!(chat(&server, endless.clone()).await.unwrap().text.len() >= 7 << 20);
+    mock.set_script(Script::new().fault(Fault::HugeAnswer { bytes: 64 << 20 }));
+    let error = chat(&server, endless).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(error.message().contains("longer than 8 MiB"), "{error}");
+    assert!(error.partial().unwrap().text.len() < 9 << 20, "what came before is kept, and no more is read");
 }
 
 #[tokio::test]

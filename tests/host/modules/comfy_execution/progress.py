@@ -1,5 +1,6 @@
 """Stand-in for comfy_execution.progress: the progress of the prompt's nodes, sent whole at each change."""
 
+
 class Progress:
     """Value and state of each node of one prompt that has begun."""
 

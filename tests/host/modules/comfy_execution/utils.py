@@ -2,7 +2,7 @@
 
 import contextlib
 import contextvars
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 
 class ExecutionContext(NamedTuple):
@@ -10,7 +10,7 @@ class ExecutionContext(NamedTuple):
 
     prompt_id: str
     node_id: str
-    list_index: Optional[int]
+    list_index: int | None
 
 
 current_executing_context = contextvars.ContextVar("current_executing_context", default=None)

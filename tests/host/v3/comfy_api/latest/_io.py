@@ -79,8 +79,17 @@ class WidgetInput(Input):
     """An input that has a widget."""
 
     def __init__(
-        self, id, display_name=None, optional=False, tooltip=None, lazy=None,
-        default=None, socketless=None, widget_type=None, force_input=None, extra_dict=None,
+        self,
+        id,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+        socketless=None,
+        widget_type=None,
+        force_input=None,
+        extra_dict=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, extra_dict)
         self.default = default
@@ -90,7 +99,10 @@ class WidgetInput(Input):
 
     def as_dict(self):
         widget = _set_only(
-            default=self.default, socketless=self.socketless, widgetType=self.widget_type, forceInput=self.force_input
+            default=self.default,
+            socketless=self.socketless,
+            widgetType=self.widget_type,
+            forceInput=self.force_input,
         )
         return {**super().as_dict(), **widget}
 
@@ -126,8 +138,17 @@ def Custom(io_type):
 
 class _BooleanInput(WidgetInput):
     def __init__(
-        self, id, display_name=None, optional=False, tooltip=None, lazy=None,
-        default=None, label_on=None, label_off=None, socketless=None, force_input=None,
+        self,
+        id,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+        label_on=None,
+        label_off=None,
+        socketless=None,
+        force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
         self.label_on = label_on
@@ -139,8 +160,20 @@ class _BooleanInput(WidgetInput):
 
 class _IntInput(WidgetInput):
     def __init__(
-        self, id, display_name=None, optional=False, tooltip=None, lazy=None, default=None, min=None, max=None,
-        step=None, control_after_generate=None, display_mode=None, socketless=None, force_input=None,
+        self,
+        id,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+        min=None,
+        max=None,
+        step=None,
+        control_after_generate=None,
+        display_mode=None,
+        socketless=None,
+        force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
         self.min = min
@@ -151,7 +184,10 @@ class _IntInput(WidgetInput):
 
     def as_dict(self):
         numbers = _set_only(
-            min=self.min, max=self.max, step=self.step, control_after_generate=self.control_after_generate,
+            min=self.min,
+            max=self.max,
+            step=self.step,
+            control_after_generate=self.control_after_generate,
             display=self.display_mode.value if self.display_mode else None,
         )
         return {**super().as_dict(), **numbers}
@@ -159,8 +195,20 @@ class _IntInput(WidgetInput):
 
 class _FloatInput(WidgetInput):
     def __init__(
-        self, id, display_name=None, optional=False, tooltip=None, lazy=None, default=None, min=None, max=None,
-        step=None, round=None, display_mode=None, socketless=None, force_input=None,
+        self,
+        id,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+        min=None,
+        max=None,
+        step=None,
+        round=None,
+        display_mode=None,
+        socketless=None,
+        force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
         self.min = min
@@ -178,8 +226,18 @@ class _FloatInput(WidgetInput):
 
 class _StringInput(WidgetInput):
     def __init__(
-        self, id, display_name=None, optional=False, tooltip=None, lazy=None, multiline=False, placeholder=None,
-        default=None, dynamic_prompts=None, socketless=None, force_input=None,
+        self,
+        id,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        multiline=False,
+        placeholder=None,
+        default=None,
+        dynamic_prompts=None,
+        socketless=None,
+        force_input=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input)
         self.multiline = multiline
@@ -195,8 +253,19 @@ class _StringInput(WidgetInput):
 
 class _ComboInput(WidgetInput):
     def __init__(
-        self, id, options=None, display_name=None, optional=False, tooltip=None, lazy=None, default=None,
-        control_after_generate=None, upload=None, image_folder=None, remote=None, socketless=None,
+        self,
+        id,
+        options=None,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+        control_after_generate=None,
+        upload=None,
+        image_folder=None,
+        remote=None,
+        socketless=None,
     ):
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless)
         self.multiselect = False
@@ -208,7 +277,9 @@ class _ComboInput(WidgetInput):
 
     def as_dict(self):
         choice = _set_only(
-            multiselect=self.multiselect, options=self.options, control_after_generate=self.control_after_generate
+            multiselect=self.multiselect,
+            options=self.options,
+            control_after_generate=self.control_after_generate,
         )
         return {**super().as_dict(), **choice}
 
@@ -253,7 +324,9 @@ class Schema:
         """Adds the hidden values an output node gets, and ids for outputs without."""
         if self.is_output_node:
             self.hidden = self.hidden or []
-            self.hidden += [hidden for hidden in (Hidden.prompt, Hidden.extra_pnginfo) if hidden not in self.hidden]
+            self.hidden += [
+                hidden for hidden in (Hidden.prompt, Hidden.extra_pnginfo) if hidden not in self.hidden
+            ]
         for index, output in enumerate(self.outputs or []):
             if output.id is None:
                 output.id = f"_{index}_{output.io_type}_"
@@ -401,11 +474,17 @@ class ComfyNode:
 
     class _Function:
         def __get__(self, instance, owner):
-            return "EXECUTE_NORMALIZED_ASYNC" if inspect.iscoroutinefunction(owner.execute) else "EXECUTE_NORMALIZED"
+            return (
+                "EXECUTE_NORMALIZED_ASYNC"
+                if inspect.iscoroutinefunction(owner.execute)
+                else "EXECUTE_NORMALIZED"
+            )
 
     FUNCTION = _Function()
     RETURN_TYPES = _FromSchema(lambda schema: [output.io_type for output in schema.outputs or []])
-    RETURN_NAMES = _FromSchema(lambda schema: [output.display_name or output.io_type for output in schema.outputs or []])
+    RETURN_NAMES = _FromSchema(
+        lambda schema: [output.display_name or output.io_type for output in schema.outputs or []]
+    )
     OUTPUT_IS_LIST = _FromSchema(lambda schema: [output.is_output_list for output in schema.outputs or []])
     OUTPUT_NODE = _FromSchema(lambda schema: schema.is_output_node)
     INPUT_IS_LIST = _FromSchema(lambda schema: schema.is_input_list)
