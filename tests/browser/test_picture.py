@@ -33,7 +33,7 @@ HISTORY = [
 def test_the_picture_of_the_docs(browser, host, mock):
     pace = ["--first-token-delay", "240", "--token-delay", "15"]
     server = mock("--personality", "lmstudio", "--text", ANSWER, "--reasoning", REASONING, *pace)
-    context = browser.new_context(viewport={"width": 1300, "height": 1450}, device_scale_factor=2)
+    context = browser.new_context(viewport={"width": 1300, "height": 1500}, device_scale_factor=2)
     canvas = Canvas(context.new_page(), host)
     history = canvas.add(
         "XDEV_ChatHistory", (100, 100), message_history=json.dumps(HISTORY), content=QUESTION
@@ -48,7 +48,7 @@ def test_the_picture_of_the_docs(browser, host, mock):
         node.wait_state("done")
     assert chat.answer() == ANSWER
     chat.panel.locator(".xdev-llm-body").evaluate("(body) => { body.scrollTop = 0; }")
-    canvas.look(0, 40)
+    canvas.look(0, 90)
     canvas.do("() => new Promise((done) => setTimeout(done, 500))")
-    canvas.picture("node", {"x": 76, "y": 84, "width": 1088, "height": 1240})
+    canvas.picture("node", {"x": 76, "y": 134, "width": 1088, "height": 1240})
     context.close()
