@@ -58,7 +58,8 @@ def what_is_missing():
     return f"no browser tests without {', '.join(missing)}" if missing else None
 
 
-@pytest.fixture(scope="session")
+# Ends with this folder: playwright runs an event loop in the thread that other tests begin theirs in.
+@pytest.fixture(scope="package")
 def browser():
     """A headless Chromium; without one the tests skip, or fail with XDEV_LLM_REQUIRE_BROWSER=1."""
     reason = what_is_missing()
@@ -74,7 +75,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session", params=VERSIONS)
+@pytest.fixture(scope="package", params=VERSIONS)
 def host(request, browser, tmp_path_factory):
     """A host that serves the pack and one of the front ends: a real ComfyUI where COMFYUI_DIR names one."""
     from hosts import Host
@@ -98,7 +99,7 @@ def host(request, browser, tmp_path_factory):
     host.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def page(browser, host):
     """One page for all tests of a front end."""
     context = browser.new_context(viewport={"width": 1500, "height": 1250})

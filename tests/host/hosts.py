@@ -6,6 +6,7 @@ For all tests that need a ComfyUI: the kinds differ only in what is started. Not
 import asyncio
 import json
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -67,10 +68,15 @@ def wait_until(condition, seconds=PATIENCE, what="a condition"):
 
 
 def free_port():
-    """A port that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nothing listens on, and that the system gives to nobody who asks for any: the test comes back to it."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Host:
