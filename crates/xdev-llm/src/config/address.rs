@@ -259,16 +259,23 @@ pub(super) fn host_variable_url(text: &str, default_port: u16) -> Result<ServerU
 /// Whether an address is on this machine or in its private network.
 ///
 /// Loopback, private (RFC 1918), link-local and unique-local (RFC 4193) addresses are, also when IPv4 comes mapped
-/// into IPv6. The unspecified address is not.
+/// into IPv6. The unspecified address is not, and neither are the addresses at which clouds give a machine its secrets.
 pub fn is_local(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V4(v4) => v4 != METADATA_V4 && (v4.is_loopback() || v4.is_private() || v4.is_link_local()),
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => is_local(IpAddr::V4(v4)),
-            None => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+            None => {
+                v6 != METADATA_V6 && (v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local())
+            }
         },
     }
 }
+
+/// Where Amazon, Google, Microsoft and others answer a virtual machine's questions about itself.
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// The same at Amazon in IPv6.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// Whether `allow_hosts` names the host, by its name or address or by `*.suffix`, which means every name below it.
 ///
@@ -450,7 +457,10 @@ mod tests {
             ("172.31.255.255", true),
             ("172.32.0.1", false),
             ("192.168.1.1", true),
-            ("169.254.169.254", true),
+            ("169.254.1.1", true),
+            ("169.254.169.254", false),
+            ("::ffff:169.254.169.254", false),
+            ("fd00:ec2::254", false),
             ("0.0.0.0", false),
             ("8.8.8.8", false),
             ("100.64.0.1", false),
