@@ -27,6 +27,7 @@ build: ## Build, optimised: target/release/xdev-llm and the Python package in ta
 	@scripts/needs build python
 	@scripts/environment
 	cargo build --release -p xdev-llm-cli
+	@rm -rf target/wheels
 	.cache/venv/bin/maturin build --release --interpreter .cache/venv/bin/python
 
 fmt: ## Format the Rust code

@@ -50,6 +50,14 @@ def test_what_is_remembered_is_asked_anew_when_told(client, server):
     assert len(questions(lambda: client.server(server.url, fresh=True))) > 1
 
 
+def test_what_is_remembered_is_there_at_once(client, server):
+    assert not client.server(server.url).done, "nothing was asked yet"
+    info = client.server(server.url).wait()
+    again = client.server(server.url)
+    assert again.done
+    assert again.wait().as_dict() == info.as_dict()
+
+
 def test_blocking_functions_of_the_module(sandbox, server):
     assert xdev_llm.models(server.url)[0].id == "qwen3-4b"
     sandbox.config(f"discovery_ports = [{server.port}]\n")

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use pyo3::PyErr;
@@ -268,7 +269,7 @@ impl Drop for Lease {
     }
 }
 
-/// Starts an operation that is one question.
+/// Starts an operation that is one question. What is remembered is there at once, without another thread.
 pub(crate) fn start(
     py: pyo3::Python<'_>,
     work: impl Future<Output = Result<Value, Error>> + Send + 'static,
@@ -276,9 +277,15 @@ pub(crate) fn start(
     let runtime = runtime::runtime(py)?;
     let (operation, publisher) = Operation::begin();
     let watched = Arc::clone(&operation);
-    runtime.spawn(async move {
+    let mut work = Box::pin(async move {
         let outcome = watched.unless_cancelled(work).await.and_then(|outcome| outcome);
         publisher.publish(outcome.map_err(|error| Arc::new(error.into())));
+    });
+    py.detach(|| {
+        let _within = runtime.enter();
+        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            runtime.spawn(work);
+        }
     });
     Ok(operation)
 }

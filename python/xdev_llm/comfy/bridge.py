@@ -174,6 +174,8 @@ async def ask(feed, **request):
 
 async def look(call, seconds=None):
     """Awaits what a server tells of itself; ends at once when the user cancels, and raises TimeoutError after `seconds`."""
+    if call.done:
+        return call.wait()
     task = asyncio.ensure_future(call)
     until = None if seconds is None else time.monotonic() + seconds
     try:
