@@ -12,6 +12,8 @@ mod error;
 pub mod history;
 mod model;
 mod preset;
+#[cfg(feature = "prompt")]
+pub mod prompt;
 mod stats;
 mod store;
 pub mod text;

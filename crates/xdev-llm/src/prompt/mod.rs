@@ -1,0 +1,40 @@
+//! The prompt toolkit for diffusion models: one lossless syntax tree, the weights that come of a text, and what is done with them.
+//!
+//! Everything here is a pure function of its arguments: no clock, no global randomness, and no files but those it is given.
+//! Not here: how a language model is asked (`chat`, `client`).
+
+mod convert;
+mod edit;
+mod lex;
+mod number;
+mod tree;
+mod weights;
+
+pub use convert::{Conversion, convert};
+pub use edit::Edits;
+pub use number::{format_weight, parse_number};
+pub use tree::{Kind, Node, Phrase, Prompt, Weight};
+pub use weights::{Weighted, effective_weights};
+
+/// `Dialect` says what brackets mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// ComfyUI: `(a)` is 1.1 and nests, a weight that is written is absolute, `[a]` is plain text.
+    #[default]
+    Comfyui,
+    /// AUTOMATIC1111's web UI: every bracket multiplies what is around it, and `[a]` divides by 1.1.
+    A1111,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Dialect; 2] = [Dialect::Comfyui, Dialect::A1111];
+
+    /// The name under which it is chosen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Comfyui => "comfyui",
+            Dialect::A1111 => "a1111",
+        }
+    }
+}
