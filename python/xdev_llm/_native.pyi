@@ -4,7 +4,7 @@ The native part of xdev_llm.
 
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_convert", "prompt_parse", "trim_history"]
 
 __version__: Final[str]
 
@@ -397,6 +397,16 @@ def models(server: str | None = None) -> "list[ModelInfo]":
 def parse_history(text: str) -> list[dict]:
     """
     Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
+    """
+
+def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
+    """
+    The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
+    """
+
+def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:
+    """
+    The pieces of a prompt with the weights that an encoder gives them: a list of (text, weight).
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use xdev_llm::{Reasoning, Sampling};
 
+use crate::commands::prompt::PromptCommand;
 use crate::completion;
 
 /// Asks, chats with and examines language model servers on this machine.
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Lists the presets, built-in and your own
     Presets(JsonArguments),
+    /// Works on prompts for diffusion models; asks nobody
+    #[command(subcommand)]
+    Prompt(PromptCommand),
     /// Shows and edits the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

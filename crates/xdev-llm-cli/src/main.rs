@@ -51,6 +51,7 @@ fn run(command: Command) -> Outcome {
         Command::Servers(arguments) => commands::servers::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Presets(arguments) => commands::presets::run(&arguments),
+        Command::Prompt(command) => commands::prompt::run(&command),
         Command::Config(command) => commands::config::run(&command),
         Command::Engine(command) => commands::engine::run(command),
         Command::Completions { shell } => commands::completions::run(shell),
@@ -68,6 +69,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Presets(arguments)
         | Command::Config(ConfigCommand::Show(arguments))
         | Command::Engine(EngineCommand::Status(arguments)) => arguments.json,
+        Command::Prompt(command) => command.is_json(),
         Command::Config(_) | Command::Engine(_) | Command::Completions { .. } | Command::Mock(_) => false,
     }
 }

@@ -45,6 +45,31 @@ pub(crate) fn ask_prompt(arguments: &AskArguments) -> Result<String> {
     join(&parts)
 }
 
+/// Gives a text of `xdev-llm prompt`: the words, else the file, else standard input. It may be empty.
+pub(crate) fn text(words: &[String], file: Option<&Path>) -> Result<String> {
+    let is_standard_input = |file: &Path| file == Path::new("-");
+    match file {
+        Some(file) if !words.is_empty() => Err(Error::invalid_input(format!(
+            "There is a text on the command line and one in {}; give one of them.",
+            file.display()
+        ))),
+        Some(file) if !is_standard_input(file) => read_file(file).map(without_last_line_end),
+        None if !words.is_empty() && words != ["-"] => Ok(words.join(" ")),
+        _ => read_standard_input().map(without_last_line_end),
+    }
+}
+
+/// A file ends with a line end that belongs to no prompt.
+fn without_last_line_end(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
+}
+
 /// Reads a history given as a path or `-`.
 pub(crate) fn read_history(path: &Path) -> Result<String> {
     if path == Path::new("-") { read_standard_input() } else { read_file(path) }

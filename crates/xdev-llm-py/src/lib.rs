@@ -12,6 +12,7 @@ mod client;
 mod error;
 mod json;
 mod operation;
+mod prompt;
 mod run;
 mod runtime;
 mod values;
@@ -29,6 +30,8 @@ mod _native {
 
     #[pymodule_export]
     use super::client::Client;
+    #[pymodule_export]
+    use super::prompt::weights::{prompt_convert, prompt_parse};
     #[pymodule_export]
     use super::run::{Call, ChatRun};
     #[pymodule_export]

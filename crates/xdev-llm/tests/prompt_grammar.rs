@@ -85,7 +85,7 @@ fn weights_are_those_that_comfyui_reads() {
 
 #[test]
 fn the_web_ui_multiplies() {
-    let expected: [(&str, &[(&str, f64)]); 12] = [
+    let expected: [(&str, &[(&str, f64)]); 13] = [
         ("normal text", &[("normal text", 1.0)]),
         ("an (important) word", &[("an ", 1.0), ("important", 1.1), (" word", 1.0)]),
         ("(unbalanced", &[("unbalanced", 1.1)]),
@@ -98,6 +98,7 @@ fn the_web_ui_multiplies() {
         ("a:1.2) b", &[("a:1.2) b", 1.0)]),
         ("(a:1.2.3)", &[("a:1.2.3", 1.1)]),
         ("\\\\(a)", &[("\\", 1.0), ("a", 1.1)]),
+        ("[day:(night):0.5] [a|b]", &[("[day:", 1.0), ("night", 1.1), (":0.5] [a|b]", 1.0)]),
     ];
     for (text, pieces) in expected {
         let found = effective_weights(text, Dialect::A1111).unwrap();

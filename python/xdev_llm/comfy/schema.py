@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CATEGORY = "XDev/LLM/Integration"
+PROMPT_CATEGORY = "XDev/Prompt"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Output:
     name: str
     kind: str
     tooltip: str
+    # What hangs on it runs once for each item.
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Node:
     run: Callable
     check: Callable[..., str] | None = None
     fingerprint: Callable | None = None
+    category: str = CATEGORY
 
 
 def v3_class(node, io):
@@ -96,7 +100,7 @@ def v3_class(node, io):
         return io.Schema(
             node_id=node.node_id,
             display_name=node.name,
-            category=CATEGORY,
+            category=node.category,
             description=node.description,
             inputs=[drawn.get(given.name) or _v3_input(given, io) for given in node.inputs],
             outputs=[_v3_output(given, io) for given in node.outputs],
@@ -153,9 +157,10 @@ def v1_class(node):
         "INPUT_TYPES": classmethod(input_types),
         "RETURN_TYPES": tuple(given.kind for given in node.outputs),
         "RETURN_NAMES": tuple(given.name for given in node.outputs),
+        "OUTPUT_IS_LIST": tuple(given.is_list for given in node.outputs),
         "OUTPUT_TOOLTIPS": tuple(given.tooltip for given in node.outputs),
         "FUNCTION": "execute",
-        "CATEGORY": CATEGORY,
+        "CATEGORY": node.category,
         "DESCRIPTION": node.description,
         "OUTPUT_NODE": True,
         "execute": execute,
@@ -188,7 +193,7 @@ def _v3_input(given, io):
 
 def _v3_output(given, io):
     kind = io.String if given.kind == "STRING" else io.Custom(given.kind)
-    return kind.Output(display_name=given.name, tooltip=given.tooltip)
+    return kind.Output(display_name=given.name, tooltip=given.tooltip, is_output_list=given.is_list)
 
 
 def _checked(node, values):

@@ -11,4 +11,5 @@ pub(crate) mod engine;
 pub(crate) mod mock;
 pub(crate) mod models;
 pub(crate) mod presets;
+pub(crate) mod prompt;
 pub(crate) mod servers;

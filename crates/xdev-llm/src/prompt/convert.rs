@@ -2,12 +2,14 @@
 //!
 //! Not here: the weights themselves (`weights`).
 
+use serde::Serialize;
+
 use super::number::format_weight;
 use super::{Dialect, Kind, Prompt, effective_weights};
 use crate::error::Result;
 
 /// `Conversion` is a prompt in another dialect.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Conversion {
     /// The prompt.
     pub text: String,

@@ -16,6 +16,8 @@ pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
 pub use weights::{Weighted, effective_weights};
 
+use crate::error::{Error, Result};
+
 /// `Dialect` says what brackets mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -29,6 +31,15 @@ pub enum Dialect {
 impl Dialect {
     /// Every dialect.
     pub const ALL: [Dialect; 2] = [Dialect::Comfyui, Dialect::A1111];
+
+    /// The dialect of a name.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is none.
+    pub fn from_name(name: &str) -> Result<Dialect> {
+        let found = Dialect::ALL.into_iter().find(|dialect| dialect.as_str() == name);
+        found.ok_or_else(|| Error::invalid_input(format!("\"{name}\" is no dialect: comfyui or a1111.")))
+    }
 
     /// The name under which it is chosen.
     pub fn as_str(self) -> &'static str {

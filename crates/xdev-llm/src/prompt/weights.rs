@@ -4,9 +4,10 @@
 //! linear in the text, whatever is nested in it. Not here: the tree (`tree`), what is written as a number (`number`).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::Dialect;
 use super::number::parse_number;
+use super::{Dialect, Kind, Node, Prompt};
 use crate::error::{Error, Result};
 
 /// `Weighted` is a piece of text, unescaped, and its weight.
@@ -179,13 +180,20 @@ fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace("\0\u{1}", ")").replace("\0\u{2}", "("))
 }
 
-/// Reads as AUTOMATIC1111's `parse_prompt_attention` does.
+/// Reads as AUTOMATIC1111's `parse_prompt_attention` does, with schedules and alternation as they stand: the web UI
+/// resolves those before it looks at weights, so their brackets make nothing weaker.
 fn a1111(text: &str) -> Result<Vec<Weighted<'_>>> {
     let mut reader = A1111::default();
+    let mut plain = plain_brackets(text).into_iter().peekable();
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
         let rest = &text[at..];
+        if let Some(bracket) = plain.next_if(|bracket| bracket.start == at) {
+            reader.take(&rest[..bracket.len()]);
+            at = bracket.end;
+            continue;
+        }
         let taken = match bytes[at] {
             b'\\' => Some(reader.escape(rest)),
             b'(' => Some(reader.open_round()),
@@ -210,6 +218,22 @@ fn a1111(text: &str) -> Result<Vec<Weighted<'_>>> {
         });
     }
     reader.finish()
+}
+
+/// The brackets of schedules and alternation with the numbers in them, in order.
+fn plain_brackets(text: &str) -> Vec<Range<usize>> {
+    if !text.contains('[') {
+        return Vec::new();
+    }
+    let prompt = Prompt::parse(text, Dialect::A1111);
+    let nodes = prompt.nodes().iter();
+    let is_plain = |node: &&Node| matches!(node.kind, Kind::Schedule(_) | Kind::Alternate);
+    let mut brackets: Vec<_> = nodes
+        .filter(is_plain)
+        .flat_map(|node| [node.span.start..node.inner.start, node.inner.end..node.span.end])
+        .collect();
+    brackets.sort_by_key(|bracket| bracket.start);
+    brackets
 }
 
 /// A colon, a number and a closing bracket: the number, and how long all of it is.

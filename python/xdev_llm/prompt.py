@@ -1,0 +1,9 @@
+"""The prompt toolkit for diffusion models: weights, dialects, and what is done with prompts. It asks nobody.
+
+Not here: the work itself (the native module), ComfyUI's nodes (`xdev_llm.comfy`).
+"""
+
+from ._native import prompt_convert as convert
+from ._native import prompt_parse as parse
+
+__all__ = ["convert", "parse"]
