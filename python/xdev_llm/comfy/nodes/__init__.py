@@ -3,8 +3,10 @@
 from .chat import CHAT
 from .chat_history import CHAT_HISTORY
 from .doctor import DOCTOR
+from .input_dev import INPUT_DEV
 from .models import MODELS
+from .output_dev import OUTPUT_DEV
 from .sampling import SAMPLING
 from .server import SERVER
 
-NODES = (CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR)
+NODES = (CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR, INPUT_DEV, OUTPUT_DEV)
