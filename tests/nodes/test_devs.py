@@ -72,7 +72,7 @@ def test_the_seed_decides_and_nothing_else(client):
         values = [made(client, kind, seed=seed)[0] for seed in (1, 2, 3, 4, 1)]
         assert values[0] == values[4] and len(set(values)) > 1, kind
     # Known, so that it is the same everywhere and for ever.
-    assert made(client, "INT", seed=1, size_parameter=1000)[0] == "566"
+    assert made(client, "INT", seed=1, size_parameter=1000)[0] == "567"
     assert made(client, "STRING", seed=7, size_parameter=60)[0] == "a red fox by the sea, (sharp focus:1.2). an old librarian"
 
 

@@ -20,15 +20,21 @@ class Hostile:
     def __repr__(self):
         return repr(self)
 
-    def __getattribute__(self, name):
-        if name == "__class__":
-            raise RuntimeError("no class")
-        return object.__getattribute__(self, "_refuse")()
+    def __getattr__(self, name):
+        raise SystemExit(f"no {name}")
 
     __str__ = __len__ = __bool__ = __iter__ = __eq__ = __getitem__ = __format__ = _refuse
     __hash__ = object.__hash__
     shape = property(_refuse)
     dtype = property(_refuse)
+
+
+class Classless(Hostile):
+    """Does not even tell its class; ComfyUI itself cannot hand such a value on, but a list of it."""
+
+    @property
+    def __class__(self):
+        raise SystemExit("no class")
 
 
 class Named(type):
@@ -41,11 +47,10 @@ class Named(type):
     __name__ = property(lambda cls: 1 / 0)
 
 
-class Pretender(metaclass=Named):
-    """Says that it is a tensor, and is none."""
+class Tensor(metaclass=Named):
+    """Says that it is one, and is none."""
 
     __module__ = "torch"
-    __qualname__ = "Tensor"
 
     @property
     def shape(self):
@@ -95,10 +100,10 @@ def cleared(value):
 KEPT = []
 VALUES = {
     "hostile": Hostile,
-    "hostile list": lambda: [Hostile(), {Hostile(): Hostile()}],
+    "hostile list": lambda: [Classless(), {Classless(): Classless()}],
     "hostile dict": lambda: HostileDict(a=1, b=HostileText("text")),
     "hostile text": lambda: HostileText("a text"),
-    "pretender": lambda: type.__call__(Pretender),
+    "pretender": lambda: type.__call__(Tensor),
     "cycle": cycle,
     "deep": lambda: cleared(deep()),
     "many": lambda: list(range(10_000_000)),

@@ -12,6 +12,8 @@ _KINDS = (
     ("bytes", bytes), ("bytes", bytearray), ("dict", dict), ("list", list), ("tuple", tuple), ("set", set),
     ("set", frozenset),
 )  # fmt: skip
+# Most values are of these classes themselves; by their ids, because classes may lie when they are compared.
+_EXACT = {id(known): (kind, known) for kind, known in _KINDS}
 COLLECTIONS = {"dict": dict, "list": list, "tuple": tuple, "set": set}
 # Longer whole numbers are not written out: Python refuses to, and nobody reads them.
 _LONGEST_INTEGER = 4_000
@@ -70,6 +72,9 @@ def kind_of(value):
     """What a value is in our words."""
     if value is None:
         return "nothing"
+    exact = _EXACT.get(id(type(value)))
+    if exact:
+        return exact[0]
     for kind, known in _KINDS:
         if _follows(value, known):
             return kind
@@ -80,7 +85,8 @@ def kind_of(value):
 
 def base_of(value):
     """The built-in collection class that a value is of."""
-    return next(known for _, known in _KINDS if _follows(value, known))
+    exact = _EXACT.get(id(type(value)))
+    return exact[1] if exact else next(known for _, known in _KINDS if _follows(value, known))
 
 
 def _follows(value, known):

@@ -13,8 +13,8 @@ from . import tensors, trees
 from .ask import COLLECTIONS, Untold, ask, base_of, clean, full_name, kind_of, length, scalar, text
 from .values import LEVELS, json_in
 
-# Pairs of values that are looked at: ten times what anyone puts into a workflow.
-_MOST_PAIRS = 1_000_000
+# Pairs of values that are looked at, in a second or two.
+_MOST_PAIRS = 500_000
 # Words or lines of each side that are put against each other, after what is alike at both ends.
 _MOST_TOKENS = 2_000
 _CONTEXT = {"words": 12, "lines": 2}
@@ -165,7 +165,7 @@ def _differences(one, other, most=20):
     Not recursive, and a pair that was met is not met again: values may hold themselves.
     """
     found, met, pairs = [], set(), 0
-    todo = [iter([("", one, other)])]
+    todo = [iter([(None, one, other)])]
     while todo and len(found) < most:
         step = next(todo[-1], None)
         if step is None:
@@ -181,7 +181,7 @@ def _differences(one, other, most=20):
         if kinds[0] not in COLLECTIONS or kinds[0] != kinds[1]:
             told = leaves_differ(left, right)
             if told is None or told:
-                found.append(told if told is None else f"{path or 'the whole'}: {told}")
+                found.append(told if told is None else f"{_words(path)}: {told}")
             continue
         if (id(left), id(right)) in met:
             continue
@@ -194,12 +194,12 @@ def _differences(one, other, most=20):
 def _missing(path, left, right, kind):
     counts = length(left), length(right)
     if kind in ("list", "tuple"):
-        return [] if counts[0] == counts[1] else [f"{path or 'the whole'}: {counts[0]} and {counts[1]} items"]
+        return [] if counts[0] == counts[1] else [f"{_words(path)}: {counts[0]} and {counts[1]} items"]
     base = base_of(left)
     told = []
     for holder, lacking, which in ((left, right, "second"), (right, left, "first")):
         keys = [key for key in base.__iter__(holder) if not base_of(lacking).__contains__(lacking, key)]
-        told += [f"{path}[{trees.key_text(key)}] is missing in the {which}" for key in keys[:3]]
+        told += [f"{_words((path, key))} is missing in the {which}" for key in keys[:3]]
     return told
 
 
@@ -207,7 +207,18 @@ def _pairs(path, left, right, kind):
     if kind == "dict":
         for key, value in dict.items(left):
             if dict.__contains__(right, key):
-                yield f"{path}[{trees.key_text(key)}]", value, dict.__getitem__(right, key)
+                yield (path, key), value, dict.__getitem__(right, key)
     elif kind in ("list", "tuple"):
         for index, pair in enumerate(zip(base_of(left).__iter__(left), base_of(right).__iter__(right))):
-            yield f"{path}[{index}]", *pair
+            yield (path, index), *pair
+
+
+def _words(path):
+    """A path, which is (path before, key), as text; of a long one the end. Made only for those that are told."""
+    if path is None:
+        return "the whole"
+    keys = []
+    while path is not None and len(keys) < 12:
+        path, key = path
+        keys.append(f"[{trees.key_text(key)}]")
+    return ("…" if path is not None else "") + "".join(reversed(keys))

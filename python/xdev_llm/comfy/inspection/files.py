@@ -80,7 +80,7 @@ def _plain(value, depth=0, left=None):
     kind = kind_of(value)
     left = [_MOST_ITEMS] if left is None else left
     left[0] -= 1
-    if depth > _DEEPEST or left[0] < 0:
+    if depth > _DEEPEST or left[0] < (length(value) if kind in COLLECTIONS else 0):
         raise ValueError("too large for one file")
     if kind == "dict":
         return {_key(key): _plain(inner, depth + 1, left) for key, inner in items(value, length(value))}
@@ -88,10 +88,13 @@ def _plain(value, depth=0, left=None):
         return [_plain(inner, depth + 1, left) for _, inner in items(value, length(value))]
     if kind in ("nothing", "boolean"):
         return None if kind == "nothing" else bool(value)
-    if kind == "integer" or kind == "number" and math.isfinite(value):
-        return int(value) if kind == "integer" else float(value)
-    if kind in ("text", "number"):
-        return clean(text(value)) if kind == "text" else scalar(value, kind)
+    if kind == "text":
+        return clean(text(value))
+    if kind in ("integer", "number"):
+        shown = scalar(value, kind)
+        # What JSON cannot write as a number stands there as text.
+        is_number = not shown.startswith("a ") if kind == "integer" else math.isfinite(value)
+        return (int(shown) if kind == "integer" else float(shown)) if is_number else shown
     raise TypeError(f"JSON has no {kind}")
 
 
