@@ -20,6 +20,8 @@ OUTPUTS = {
     "XDEV_LLMSampling": ["sampling", "summary"],
     "XDEV_ChatHistory": ["message_history", "chat", "messages", "tokens"],
     "XDEV_LLMDoctor": ["report", "works"],
+    "XDEV_InputDev": ["data", "metadata"],
+    "XDEV_OutputDev": [],
 }
 
 

@@ -235,7 +235,7 @@ def test_levels_show_more_and_more(client):
 @pytest.mark.parametrize(
     "name",
     [
-        "hostile", "hostile list", "hostile dict", "hostile text", "pretender", "cycle", "deep", "many", "long", "one line",
+        "hostile", "hostile items", "hostile dict", "hostile text", "pretender", "cycle", "deep", "many", "long", "one line",
         "bytes", "nan", "number", "large integer", "surrogate", "deep JSON", "nothing", "markup", "keys", "generator",
     ],
 )  # fmt: skip

@@ -15,13 +15,13 @@ class Hostile:
     """Whatever is asked of it raises, or calls itself without end."""
 
     def _refuse(self, *arguments):
-        raise SystemExit("do not ask me")
+        raise RuntimeError("do not ask me")
 
     def __repr__(self):
         return repr(self)
 
     def __getattr__(self, name):
-        raise SystemExit(f"no {name}")
+        raise RuntimeError(f"no {name}")
 
     __str__ = __len__ = __bool__ = __iter__ = __eq__ = __getitem__ = __format__ = _refuse
     __hash__ = object.__hash__
@@ -30,11 +30,11 @@ class Hostile:
 
 
 class Classless(Hostile):
-    """Does not even tell its class; ComfyUI itself cannot hand such a value on, but a list of it."""
+    """Does not even tell its class; ComfyUI itself cannot hand such a value on, but a dict of it."""
 
     @property
     def __class__(self):
-        raise SystemExit("no class")
+        raise RuntimeError("no class")
 
 
 class Named(type):
@@ -100,7 +100,7 @@ def cleared(value):
 KEPT = []
 VALUES = {
     "hostile": Hostile,
-    "hostile list": lambda: [Classless(), {Classless(): Classless()}],
+    "hostile items": lambda: {"list": [Classless()], Classless(): {Classless(): Classless()}},
     "hostile dict": lambda: HostileDict(a=1, b=HostileText("text")),
     "hostile text": lambda: HostileText("a text"),
     "pretender": lambda: type.__call__(Tensor),
