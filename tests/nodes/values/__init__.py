@@ -15,13 +15,13 @@ class Hostile:
     """Whatever is asked of it raises, or calls itself without end."""
 
     def _refuse(self, *arguments):
-        raise RuntimeError("do not ask me")
+        raise SystemExit("do not ask me")
 
     def __repr__(self):
         return repr(self)
 
     def __getattr__(self, name):
-        raise RuntimeError(f"no {name}")
+        raise SystemExit(f"no {name}")
 
     __str__ = __len__ = __bool__ = __iter__ = __eq__ = __getitem__ = __format__ = _refuse
     __hash__ = object.__hash__
@@ -34,7 +34,7 @@ class Classless(Hostile):
 
     @property
     def __class__(self):
-        raise RuntimeError("no class")
+        raise SystemExit("no class")
 
 
 class Named(type):
