@@ -7,6 +7,7 @@ mod convert;
 mod edit;
 mod lex;
 mod number;
+pub mod rng;
 mod tree;
 mod weights;
 
