@@ -5,17 +5,21 @@
 
 mod convert;
 mod edit;
+mod expand;
 mod lex;
 mod number;
 pub mod rng;
 mod tree;
 mod weights;
+mod wildcards;
 
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
+pub use expand::{Draws, Expansions, Template, sample};
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
 pub use weights::{Weighted, effective_weights};
+pub use wildcards::{Choices, Wildcards};
 
 use crate::error::{Error, Result};
 

@@ -30,6 +30,21 @@ impl Random {
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 
+    /// A number under `limit`, which may be larger than 64 bits hold; 0 where `limit` is 0.
+    pub fn below_wide(&mut self, limit: u128) -> u128 {
+        if let Ok(limit) = u64::try_from(limit) {
+            return u128::from(self.below(limit));
+        }
+        // As many bits as the limit has, until they are under it: two tries are enough on the average.
+        let mask = u128::MAX >> (limit - 1).leading_zeros();
+        loop {
+            let drawn = ((u128::from(self.next_u64()) << 64) | u128::from(self.next_u64())) & mask;
+            if drawn < limit {
+                return drawn;
+            }
+        }
+    }
+
     /// An index under `length`; 0 where `length` is 0.
     pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
@@ -81,6 +96,11 @@ mod tests {
         let rolled: Vec<u64> = (0..8).map(|_| random.below(6)).collect();
         assert_eq!(rolled, [4, 0, 1, 2, 0, 5, 1, 4]);
         assert_eq!(Random::new(3).below(0), 0);
+        assert_eq!(Random::new(3).below_wide(6), u128::from(Random::new(3).below(6)));
+        let wide = (1_u128 << 65) + 1;
+        let drawn: Vec<u128> = (0..200).map(|_| random.below_wide(wide)).collect();
+        assert!(drawn.iter().all(|number| *number < wide));
+        assert!(drawn.iter().any(|number| *number > u128::from(u64::MAX)));
     }
 
     #[test]
