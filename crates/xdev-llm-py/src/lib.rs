@@ -31,6 +31,10 @@ mod _native {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::prompt::expand::{
+        PromptIterator, PromptWildcards, prompt_expand, prompt_iterate, prompt_matrix, prompt_matrix_size,
+    };
+    #[pymodule_export]
     use super::prompt::weights::{prompt_convert, prompt_parse};
     #[pymodule_export]
     use super::run::{Call, ChatRun};

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use xdev_llm::prompt::{Template, Wildcards, sample};
+use xdev_llm::prompt::{Matrix, MatrixMode, MatrixRequest, Template, Wildcards, sample};
 
 fn all(text: &str) -> Vec<String> {
     Template::parse(text, None).unwrap().expansions().collect()
@@ -104,8 +104,8 @@ fn a_large_template_is_counted_and_not_made() {
 
 #[test]
 fn what_multiplies_is_refused() {
-    let doubling: String =
-        (1..80).map(|at| format!("${{v{at}=${{v{}:x}}${{v{}:x}}}}", at - 1, at - 1)).collect();
+    let double = |at: u32| format!("${{v{}=${{v{at}:x}}${{v{at}:x}}}}", at + 1);
+    let doubling = (0..79).map(double).collect::<Vec<_>>().concat();
     assert!(refused(&format!("{doubling}${{v79}}")).contains("64 MiB"));
     assert!(refused(&format!("{}${{v79}}", doubling.replace('x', ""))).contains("64 MiB"));
     assert!(refused(&format!("{{1000-2000$${}}}", "a|".repeat(3000))).contains("Take fewer"));
@@ -206,6 +206,29 @@ proptest! {
     }
 
     #[test]
+    fn no_combination_of_a_matrix_comes_twice(
+        parts in 1_usize..9,
+        mode in prop::sample::select(MatrixMode::ALL.to_vec()),
+        limit in prop::option::of(0_usize..300),
+        shuffle: bool,
+        seed: u64,
+    ) {
+        let text: Vec<String> = (0..parts).map(|part| format!("p{part}")).collect();
+        let text = text.join("|");
+        let request = MatrixRequest { text: &text, mode, limit, shuffle, seed, ..MatrixRequest::default() };
+        let matrix = Matrix::new(&request).unwrap();
+        let prompts: Vec<String> = matrix.prompts().collect();
+        prop_assert_eq!(prompts.iter().collect::<HashSet<_>>().len(), prompts.len());
+        prop_assert_eq!(prompts.len() as u128, matrix.wanted());
+        let count = match mode {
+            MatrixMode::AllCombinations | MatrixMode::Random => (1 << parts) - 1,
+            MatrixMode::Pairwise => (parts * (parts - 1) / 2).max(1),
+            MatrixMode::Incremental | MatrixMode::Cartesian => parts,
+        };
+        prop_assert_eq!(matrix.count(), count as u128);
+    }
+
+    #[test]
     fn no_text_panics(pieces in prop::collection::vec(prop::sample::select(vec![
         "{", "}", "|", "$$", "2$$", "1-$$,$$", "${", "x", "${x=", "${x=!", "${x:", "${x}", "0.5::", "::", "__a__",
         "__*__", "#", "\n", "/*", "*/", "\\", "(", ")", ":1.2", "é", " ", "<lora:x:1>",
@@ -218,6 +241,12 @@ proptest! {
                 let last = template.nth(template.count() - 1);
                 prop_assert!(last.is_some());
                 template.draws(0).next();
+            }
+        }
+        for mode in MatrixMode::ALL {
+            let request = MatrixRequest { text: &text, mode, limit: Some(3), ..MatrixRequest::default() };
+            if let Ok(matrix) = Matrix::new(&request) {
+                prop_assert_eq!(matrix.prompts().count() as u128, matrix.wanted());
             }
         }
     }
@@ -329,6 +358,7 @@ fn what_is_missing_is_named_with_its_neighbours() {
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[2].contains("line 2: an option with a colon"), "{problems:?}");
     assert!(with(folder.path(), "__colors__").is_ok());
+    assert!(with(&folder.path().join("none"), "__a__").unwrap_err().contains("none cannot be read: "));
     let none = Wildcards::new(Vec::<String>::new());
     assert!(Template::parse("__a__", Some(&none)).unwrap_err().to_string().contains("no folder was given"));
 }

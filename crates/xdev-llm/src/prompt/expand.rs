@@ -7,17 +7,18 @@
 mod compile;
 mod expansions;
 mod measure;
+mod prompts;
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use expansions::Expansions;
+pub use prompts::{MAX_LISTED, Prompts, sample};
 
 use super::rng::Random;
 use super::wildcards::Wildcards;
 use crate::error::Result;
-use compile::Compiler;
+pub(super) use compile::Compiler;
 use measure::Measure;
 
 /// `Piece` is a part of a template; others are named by their place in the list of all pieces.
@@ -291,30 +292,19 @@ pub struct Draws {
     random: Random,
 }
 
+impl Draws {
+    /// Adds the next prompt to a text.
+    fn write(&mut self, text: &mut String) {
+        self.grammar.write(self.grammar.root, 0, Some(&mut self.random), &mut self.memory, text);
+    }
+}
+
 impl Iterator for Draws {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
         let mut text = String::new();
-        let root = self.grammar.root;
-        self.grammar.write(root, 0, Some(&mut self.random), &mut self.memory, &mut text);
+        self.write(&mut text);
         Some(text)
     }
-}
-
-/// Different numbers under `count` in random order, at most `limit` of them.
-pub fn sample(count: u128, limit: usize, seed: u64) -> Vec<u128> {
-    let mut random = Random::new(seed);
-    let limit = u128::min(limit as u128, count);
-    // Floyd's way: one draw a number, whatever the count. Its order is not random, so that comes after.
-    let mut seen = HashSet::new();
-    let mut taken = Vec::new();
-    for last in count - limit..count {
-        let drawn = random.below_wide(last + 1);
-        let number = if seen.contains(&drawn) { last } else { drawn };
-        seen.insert(number);
-        taken.push(number);
-    }
-    random.shuffle(&mut taken);
-    taken
 }

@@ -7,6 +7,7 @@ mod convert;
 mod edit;
 mod expand;
 mod lex;
+mod matrix;
 mod number;
 pub mod rng;
 mod tree;
@@ -15,7 +16,8 @@ mod wildcards;
 
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
-pub use expand::{Draws, Expansions, Template, sample};
+pub use expand::{Draws, Expansions, MAX_LISTED, Prompts, Template, sample};
+pub use matrix::{Matrix, MatrixMode, MatrixRequest};
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
 pub use weights::{Weighted, effective_weights};

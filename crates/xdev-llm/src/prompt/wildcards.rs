@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::model::edits;
 use files::{Found, Stamp};
 
 /// `Choices` is the options of a wildcard, a text each, with a weight before it where one is written: `0.5::red`.
@@ -106,25 +107,24 @@ impl Wildcards {
     }
 
     fn missing(&self, name: &str, wanted: &str, state: &State) -> Error {
-        // A name as long as a text resembles none, and would take long to compare.
-        let wanted: String = wanted.chars().take(MAX_COMPARED).collect();
         let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        let place = if folders.is_empty() {
+            ": no folder was given".to_owned()
+        } else {
+            format!(" in {}", folders.join(", "))
+        };
+        let mut sentences = vec![format!("There is no wildcard __{name}__{place}.")];
+        // A name as long as a text resembles none, and would take long to compare.
+        let wanted: Vec<char> = wanted.chars().take(MAX_COMPARED).collect();
         let mut near: Vec<(usize, &String)> =
-            state.lists.keys().map(|known| (distance(&wanted, known), known)).collect();
+            state.lists.keys().map(|known| (edits(&wanted, known), known)).collect();
         near.sort();
-        let mut problem = format!("There is no wildcard __{name}__");
-        match folders[..] {
-            [] => problem.push_str(": no folder was given."),
-            _ => problem.push_str(&format!(" in {}.", folders.join(", "))),
-        }
+        let near: Vec<_> = near.iter().take(MAX_NEAR).map(|(_, known)| format!("__{known}__")).collect();
         if !near.is_empty() {
-            let near: Vec<_> = near.iter().take(MAX_NEAR).map(|(_, known)| format!("__{known}__")).collect();
-            problem.push_str(&format!(" The nearest: {}.", near.join(", ")));
+            sentences.push(format!("The nearest: {}.", near.join(", ")));
         }
-        for unread in state.problems.iter().take(MAX_NEAR) {
-            problem.push_str(&format!(" {unread}"));
-        }
-        Error::invalid_input(problem)
+        sentences.extend(state.problems.iter().take(MAX_NEAR).cloned());
+        Error::invalid_input(sentences.join(" "))
     }
 
     /// What the folders hold now, or held a moment ago.
@@ -186,7 +186,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut seen) = (0, 0);
     // Where to go on when the star before takes one character more; one star of a pair takes folders, too.
-    let (mut star, mut stars): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    let (mut star, mut stars) = (None::<(usize, usize)>, None::<(usize, usize)>);
     loop {
         match pattern.get(at) {
             Some('*') if pattern.get(at + 1) == Some(&'*') => {
@@ -221,20 +221,4 @@ fn fits(pattern: &str, name: &str) -> bool {
             return false;
         }
     }
-}
-
-/// How many letters are to be changed, added or left out to make one name of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let changed = corner + usize::from(letter != *against);
-            corner = row[column + 1];
-            row[column + 1] = changed.min(corner + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }

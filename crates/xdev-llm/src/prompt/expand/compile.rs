@@ -19,7 +19,7 @@ const SEPARATOR: &str = ", ";
 const MAX_OPTIONS: usize = 2_000_000;
 
 /// `Compiler` collects the pieces of a template.
-pub(super) struct Compiler<'a> {
+pub(in crate::prompt) struct Compiler<'a> {
     text: String,
     pieces: Vec<Piece>,
     slots: usize,
@@ -35,7 +35,7 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(wildcards: Option<&'a Wildcards>) -> Self {
+    pub(in crate::prompt) fn new(wildcards: Option<&'a Wildcards>) -> Self {
         Compiler {
             text: String::new(),
             pieces: Vec::new(),
@@ -50,13 +50,13 @@ impl<'a> Compiler<'a> {
     }
 
     /// Adds the pieces of a text and gives the one that is all of it.
-    pub(super) fn template(&mut self, text: &str) -> Result<usize> {
+    pub(in crate::prompt) fn template(&mut self, text: &str) -> Result<usize> {
         let prompt = Prompt::parse(text, Dialect::Comfyui);
         Walk::new(self, &prompt).run()
     }
 
     /// The template of a piece, with the options of all wildcards in it.
-    pub(super) fn finish(mut self, root: usize) -> Result<Template> {
+    pub(in crate::prompt) fn finish(mut self, root: usize) -> Result<Template> {
         while let Some(piece) = self.waiting.pop() {
             self.fill(piece)?;
         }
@@ -84,7 +84,7 @@ impl<'a> Compiler<'a> {
             options.push(if text.contains(['{', '_', '$', '\\', '#', '/']) {
                 self.template(text)?
             } else {
-                self.piece_of(text)
+                self.literal(text)
             });
             weights.push(weight);
         }
@@ -98,10 +98,36 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn piece_of(&mut self, text: &str) -> usize {
+    /// The piece of a text that means itself.
+    pub(in crate::prompt) fn literal(&mut self, text: &str) -> usize {
         let start = self.text.len();
         self.text.push_str(text);
         self.add(Piece::Text(start..self.text.len()))
+    }
+
+    /// The piece of others, one after another.
+    pub(in crate::prompt) fn sequence(&mut self, parts: Vec<usize>) -> usize {
+        self.add(Piece::Sequence(parts))
+    }
+
+    /// The piece of one of several.
+    pub(in crate::prompt) fn choice(&mut self, options: Vec<usize>) -> usize {
+        self.add(choice(options, Vec::new()))
+    }
+
+    /// The piece of several of several, at least and at most so many; no weights where all are alike.
+    pub(in crate::prompt) fn pick(
+        &mut self,
+        options: Vec<usize>,
+        weights: Vec<f64>,
+        (least, most): (usize, usize),
+        separator: &str,
+    ) -> usize {
+        let start = self.text.len();
+        self.text.push_str(separator);
+        let separator = start..self.text.len();
+        let pick = Pick { options, weights, least, most, separator, ways: Vec::new() };
+        self.add(Piece::Pick(Box::new(pick)))
     }
 
     fn add(&mut self, piece: Piece) -> usize {
@@ -337,12 +363,8 @@ impl<'w, 'a> Walk<'w, 'a> {
             return;
         };
         let (least, most, separator) = head(self.prompt.text(at));
-        let start = self.compiler.text.len();
-        self.compiler.text.push_str(separator);
-        let separator = start..self.compiler.text.len();
         let is_wildcard = options.len() == 1 && self.compiler.names.contains_key(&options[0]);
-        let pick = Pick { options, weights: unlike(weights), least, most, separator, ways: Vec::new() };
-        let piece = self.compiler.add(Piece::Pick(Box::new(pick)));
+        let piece = self.compiler.pick(options, unlike(weights), (least, most), separator);
         if is_wildcard {
             self.compiler.spreads.push(piece);
         }
@@ -422,7 +444,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.compiler.text.push_str(text);
             return;
         }
-        let piece = self.compiler.piece_of(text);
+        let piece = self.compiler.literal(text);
         self.stack.push(piece);
         self.grows = true;
     }
@@ -438,7 +460,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let parts = self.stack.split_off(base);
         match parts[..] {
             [single] => single,
-            _ => self.compiler.add(Piece::Sequence(parts)),
+            _ => self.compiler.sequence(parts),
         }
     }
 }

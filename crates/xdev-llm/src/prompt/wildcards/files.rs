@@ -46,13 +46,19 @@ pub(super) struct List {
     pub(super) options: Vec<String>,
 }
 
-/// The files of some folders; a folder that does not exist has none.
+/// The files of some folders; one that does not exist has none.
 pub(super) fn list(folders: &[PathBuf], problems: &mut Vec<String>) -> Vec<File> {
     let mut files = Vec::new();
     let mut bytes = 0;
     let mut left = MAX_ENTRIES;
     for folder in folders {
-        let Ok(root) = folder.canonicalize() else { continue };
+        let root = match folder.canonicalize() {
+            Ok(root) => root,
+            Err(error) => {
+                problems.push(format!("{} cannot be read: {error}.", folder.display()));
+                continue;
+            }
+        };
         let mut waiting = vec![(root.clone(), String::new())];
         while let Some((path, prefix)) = waiting.pop() {
             let entries = match fs::read_dir(&path) {
