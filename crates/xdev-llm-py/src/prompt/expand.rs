@@ -28,7 +28,7 @@ impl From<xdev_llm::Error> for Failed {
 }
 
 /// The prompts as Python's strings, without one of ours for each.
-fn list<'py>(py: Python<'py>, prompts: Prompts) -> PyResult<Bound<'py, PyList>> {
+fn list(py: Python<'_>, prompts: Prompts) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     let listed = prompts.list(|text| list.append(PyString::new(py, text)).map_err(Failed::Python));
     match listed {
@@ -133,7 +133,6 @@ impl PromptIterator {
         this
     }
 
-    #[pyo3(signature = () -> "str")]
     fn __next__<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         self.lock().next_text().map(|text| PyString::new(py, text))
     }
