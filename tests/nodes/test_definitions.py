@@ -20,6 +20,8 @@ OUTPUTS = {
     "XDEV_LLMSampling": ["sampling", "summary"],
     "XDEV_ChatHistory": ["message_history", "chat", "messages", "tokens"],
     "XDEV_LLMDoctor": ["report", "works"],
+    "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
+    "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
 }
 
 

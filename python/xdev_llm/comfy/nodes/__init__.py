@@ -4,7 +4,9 @@ from .chat import CHAT
 from .chat_history import CHAT_HISTORY
 from .doctor import DOCTOR
 from .models import MODELS
+from .prompt_matrix import PROMPT_MATRIX
+from .prompt_wildcards import PROMPT_WILDCARDS
 from .sampling import SAMPLING
 from .server import SERVER
 
-NODES = (CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR)
+NODES = (CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR, PROMPT_MATRIX, PROMPT_WILDCARDS)
