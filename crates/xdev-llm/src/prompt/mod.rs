@@ -7,13 +7,16 @@ mod convert;
 mod edit;
 mod lex;
 mod number;
+mod seen;
 mod tree;
+mod weigh;
 mod weights;
 
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
+pub use weigh::{Weighing, WeightOperation, weigh};
 pub use weights::{Weighted, effective_weights};
 
 use crate::error::{Error, Result};
