@@ -3,6 +3,8 @@
 //! Everything here is a pure function of its arguments: no clock, no global randomness, and no files but those it is given.
 //! Not here: how a language model is asked (`chat`, `client`).
 
+mod clean;
+mod combine;
 mod convert;
 mod edit;
 mod lex;
@@ -12,6 +14,8 @@ mod tree;
 mod weigh;
 mod weights;
 
+pub use clean::{Case, CleanOptions, Cleaning, CleaningStep, EncoderSafe, clean};
+pub use combine::{Combination, CombineMode, Part, Separator, combine};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
 pub use number::{format_weight, parse_number};
