@@ -3,6 +3,8 @@
 //! Everything here is a pure function of its arguments: no clock, no global randomness, and no files but those it is given.
 //! Not here: how a language model is asked (`chat`, `client`).
 
+mod clean;
+mod combine;
 mod convert;
 mod edit;
 mod expand;
@@ -10,16 +12,21 @@ mod lex;
 mod matrix;
 mod number;
 pub mod rng;
+mod seen;
 mod tree;
+mod weigh;
 mod weights;
 mod wildcards;
 
+pub use clean::{Case, CleanOptions, Cleaning, CleaningStep, EncoderSafe, clean};
+pub use combine::{Combination, CombineMode, Part, Separator, combine};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
 pub use expand::{Draws, Expansions, MAX_LISTED, Prompts, Template, sample};
 pub use matrix::{Matrix, MatrixMode, MatrixRequest};
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
+pub use weigh::{Weighing, WeightOperation, weigh};
 pub use weights::{Weighted, effective_weights};
 pub use wildcards::{Choices, Wildcards};
 
