@@ -3,15 +3,22 @@
 //! Everything here is a pure function of its arguments: no clock, no global randomness, and no files but those it is given.
 //! Not here: how a language model is asked (`chat`, `client`).
 
+mod build;
+mod catalogue;
 mod convert;
 mod edit;
 mod lex;
+mod library;
 mod number;
+pub mod rng;
 mod tree;
 mod weights;
 
+pub use build::{BuildRequest, Built, LeftOut, Piece, Position, build_person, build_style};
+pub use catalogue::{Catalogue, Entry, PERSON_CATEGORIES, STYLE_CATEGORIES, Wording};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
+pub use library::{NamedStyle, StyleLibrary, StyledPrompt};
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
 pub use weights::{Weighted, effective_weights};
