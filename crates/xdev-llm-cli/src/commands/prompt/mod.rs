@@ -2,8 +2,11 @@
 //!
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
+mod builder;
 mod convert;
 mod parse;
+mod person;
+mod style;
 
 use std::path::PathBuf;
 
@@ -27,6 +30,16 @@ pub(crate) enum PromptCommand {
         after_help = "Example:\n  xdev-llm prompt convert --from a1111 --to comfyui \"((b:1.2):1.5) [c]\""
     )]
     Convert(convert::Arguments),
+    /// Builds a style of movements, media, colors and light, or applies one of the library
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt style --primary-style impressionism --weight 1.2 \"a harbour\"\n  xdev-llm prompt style --random --seed 7 \"a harbour\"\n  xdev-llm prompt style --apply \"Loose Watercolor\" \"a harbour\""
+    )]
+    Style(style::Arguments),
+    /// Builds a person of age, face, hair, clothes and pose
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt person --age elderly --gender female --archetype scholar\n  xdev-llm prompt person --random --seed 7"
+    )]
+    Person(person::Arguments),
 }
 
 impl PromptCommand {
@@ -35,6 +48,8 @@ impl PromptCommand {
         match self {
             PromptCommand::Parse(arguments) => arguments.text.json || arguments.lines,
             PromptCommand::Convert(arguments) => arguments.text.json,
+            PromptCommand::Style(arguments) => arguments.is_json(),
+            PromptCommand::Person(arguments) => arguments.is_json(),
         }
     }
 }
@@ -44,6 +59,8 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
     match command {
         PromptCommand::Parse(arguments) => parse::run(arguments),
         PromptCommand::Convert(arguments) => convert::run(arguments),
+        PromptCommand::Style(arguments) => style::run(arguments),
+        PromptCommand::Person(arguments) => person::run(arguments),
     }
 }
 

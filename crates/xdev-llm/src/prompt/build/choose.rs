@@ -60,7 +60,7 @@ impl<'a> Chooser<'a> {
         });
         let chosen = chosen.collect::<Result<Vec<_>>>()?;
         for (index, (category, entry)) in chosen.iter().copied().enumerate() {
-            let candidates: Vec<_> = self.shuffled(&[category, &entry.name], &entry.wordings);
+            let candidates = self.wordings(category, entry);
             let later = &chosen[index + 1..];
             let possible: Vec<_> =
                 candidates.iter().copied().filter(|wording| self.allows(wording)).collect();
@@ -95,8 +95,8 @@ impl<'a> Chooser<'a> {
                 suits.and_then(|name| self.catalogue.entry(category, name).ok()).into_iter().collect()
             };
             let fits = entries.into_iter().find_map(|entry| {
-                let wordings = self.shuffled(&[category, &entry.name], &entry.wordings);
-                let wording = wordings.into_iter().find(|wording| self.allows_auto(wording))?;
+                let wording =
+                    self.wordings(category, entry).into_iter().find(|wording| self.allows_auto(wording))?;
                 Some(Taken { category, entry: Some(entry), wording })
             });
             self.taken.extend(fits);
@@ -131,6 +131,16 @@ impl<'a> Chooser<'a> {
         let mut items: Vec<&T> = items.iter().collect();
         Random::new(self.seed ^ hash).shuffle(&mut items);
         items
+    }
+
+    /// The wordings of an entry, those first that repeat no longer word of what was taken.
+    fn wordings(&self, category: &str, entry: &'a Entry) -> Vec<&'a Wording> {
+        let mut wordings = self.shuffled(&[category, &entry.name], &entry.wordings);
+        let is_taken = |word: &str| {
+            self.taken.iter().any(|taken| taken.wording.text.split(' ').any(|known| known == word))
+        };
+        wordings.sort_by_key(|wording| wording.text.split(' ').any(|word| word.len() > 4 && is_taken(word)));
+        wordings
     }
 
     /// Everything that counts as said: the wordings of the text, and what was taken.

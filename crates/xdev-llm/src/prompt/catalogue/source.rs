@@ -228,7 +228,7 @@ fn bare(word: &str) -> Wording {
 
 fn wrong(file: &str, problem: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{file}: {problem}")).with_hint(
-        "Correct the file. docs/prompts.md shows what stands in files of your own styles and persons.",
+        "Correct the file. docs/styles.md shows what stands in files of your own styles and persons.",
     )
 }
 
