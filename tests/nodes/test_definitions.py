@@ -22,6 +22,8 @@ OUTPUTS = {
     "XDEV_LLMDoctor": ["report", "works"],
     "XDEV_InputDev": ["data", "metadata"],
     "XDEV_OutputDev": [],
+    "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
+    "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
 }
 
 
