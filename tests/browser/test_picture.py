@@ -87,7 +87,7 @@ def test_the_picture_of_the_fan_out(browser, host):
     (shown,) = (node for node in workflow["nodes"] if node["type"] == "XDEV_OutputDev")
     with path_server(pieces=answer) as (url, _):
         chat["widgets_values"][1] = url
-        context = browser.new_context(viewport={"width": 1560, "height": 1500}, device_scale_factor=2)
+        context = browser.new_context(viewport={"width": 1620, "height": 1560}, device_scale_factor=2)
         canvas = Canvas(context.new_page(), host)
         canvas.open(workflow)
         canvas.run()
@@ -96,7 +96,7 @@ def test_the_picture_of_the_fan_out(browser, host):
         answers = canvas.node(shown["id"]).panel.locator(".xdev-llm-report").all_text_contents()
         assert len(set(answers)) == 12 and answers[0].startswith("A white lighthouse") and "pink" in answers[0]
         canvas.node(chat["id"]).panel.locator(".xdev-llm-body").evaluate("(body) => { body.scrollTop = 0; }")
-        canvas.look(-380, 150)
+        canvas.look(-340, 240)
         canvas.do("() => new Promise((done) => setTimeout(done, 500))")
-        canvas.picture("prompts", {"x": 36, "y": 60, "width": 1500, "height": 1300})
+        canvas.picture("prompts", {"x": 70, "y": 150, "width": 1520, "height": 1300})
         context.close()
