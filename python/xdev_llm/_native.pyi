@@ -2,9 +2,10 @@
 The native part of xdev_llm.
 """
 
+from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_convert", "prompt_parse", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_clean", "prompt_combine", "prompt_convert", "prompt_parse", "prompt_weight", "trim_history"]
 
 __version__: Final[str]
 
@@ -399,6 +400,21 @@ def parse_history(text: str) -> list[dict]:
     Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
     """
 
+def prompt_clean(text: str, *, strip_model_talk: bool = True, remove_duplicates: bool = True, fix_spacing: bool = True, fix_punctuation: bool = True, remove_empty_weights: bool = True, case: str = "none", sort_alphabetically: bool = False, max_length: SupportsIndex | None = None, encoder_safe: str = "keep", dialect: str = "comfyui") -> "dict[str, typing.Any]":
+    """
+    A prompt that is tidy and fit for an encoder: a dict with `text`, `changed` and `changes`.
+
+    `case` is none, lower, title or sentence; `max_length` is in characters; `encoder_safe` is none, escape or keep.
+    """
+
+def prompt_combine(prompts: SupportsGetItem[int, str], *, weights: SupportsGetItem[int, SupportsFloat | SupportsIndex] | None = None, mode: str = "concatenate", separator: str = "comma", custom_separator: str = "", dialect: str = "comfyui") -> "dict[str, typing.Any]":
+    """
+    Several prompts as one: a dict with `text`, `prompts`, `order` and `duplicates`.
+
+    `weights` go with the prompts one by one, and are 1 where there are none. `separator` is comma, space, newline, pipe,
+    semicolon, or custom with `custom_separator`.
+    """
+
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
     """
     The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
@@ -407,6 +423,14 @@ def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[st
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:
     """
     The pieces of a prompt with the weights that an encoder gives them: a list of (text, weight).
+    """
+
+def prompt_weight(text: str, operation: str = "add_emphasis", *, value: SupportsFloat | SupportsIndex = 1.1, target: str = "", by: str = "mean", dialect: str = "comfyui") -> "dict[str, typing.Any]":
+    """
+    A prompt with other weights: a dict with `text`, `changed` and `found`.
+
+    `operation` is `add_emphasis`, `add_deemphasis`, `multiply_existing`, `remove_weights` or `normalize_weights`, of which the
+    last brings the mean (or with `by="maximum"` the largest) of the weights to `value`.
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:

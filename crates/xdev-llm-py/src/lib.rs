@@ -31,6 +31,8 @@ mod _native {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::prompt::edit::{prompt_clean, prompt_combine, prompt_weight};
+    #[pymodule_export]
     use super::prompt::weights::{prompt_convert, prompt_parse};
     #[pymodule_export]
     use super::run::{Call, ChatRun};

@@ -2,8 +2,11 @@
 //!
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
+mod clean;
+mod combine;
 mod convert;
 mod parse;
+mod weight;
 
 use std::path::PathBuf;
 
@@ -27,6 +30,21 @@ pub(crate) enum PromptCommand {
         after_help = "Example:\n  xdev-llm prompt convert --from a1111 --to comfyui \"((b:1.2):1.5) [c]\""
     )]
     Convert(convert::Arguments),
+    /// Makes one prompt of several
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt combine \"a cat\" \"in the snow\"\n  xdev-llm prompt combine -m weighted_merge -w 1.2 -w 0.8 \"a cat\" \"a dog\""
+    )]
+    Combine(combine::Arguments),
+    /// Changes the weights of a prompt, or of a phrase in it
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt weight --target \"red hat\" --value 1.3 \"a man, red hat\"\n  xdev-llm prompt weight -o remove_weights \"(a:1.2) ((b))\""
+    )]
+    Weight(weight::Arguments),
+    /// Makes a prompt tidy, and fit for an encoder
+    #[command(
+        after_help = "Example:\n  xdev-llm ask \"Write a prompt for a picture of a fox.\" | xdev-llm prompt clean"
+    )]
+    Clean(clean::Arguments),
 }
 
 impl PromptCommand {
@@ -35,6 +53,9 @@ impl PromptCommand {
         match self {
             PromptCommand::Parse(arguments) => arguments.text.json || arguments.lines,
             PromptCommand::Convert(arguments) => arguments.text.json,
+            PromptCommand::Combine(arguments) => arguments.json,
+            PromptCommand::Weight(arguments) => arguments.text.json,
+            PromptCommand::Clean(arguments) => arguments.text.json,
         }
     }
 }
@@ -44,6 +65,9 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
     match command {
         PromptCommand::Parse(arguments) => parse::run(arguments),
         PromptCommand::Convert(arguments) => convert::run(arguments),
+        PromptCommand::Combine(arguments) => combine::run(arguments),
+        PromptCommand::Weight(arguments) => weight::run(arguments),
+        PromptCommand::Clean(arguments) => clean::run(arguments),
     }
 }
 
