@@ -28,8 +28,8 @@ pub(super) fn remove_empty_weights(text: &str, options: &CleanOptions) -> Option
                 || prompt.children(index).all(|child| is_empty[child] || is_nothing(&prompt, child)));
     }
     let (mut edits, mut next) = (Edits::default(), 0);
-    for index in 0..count {
-        if index >= next && is_empty[index] {
+    for (index, is_empty) in is_empty.into_iter().enumerate() {
+        if index >= next && is_empty {
             next = prompt.subtree(index).end;
             edits.replace(without_comma(&prompt, index), "");
         }
