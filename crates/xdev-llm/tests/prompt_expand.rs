@@ -111,6 +111,7 @@ fn what_multiplies_is_refused() {
     let doubling = (0..79).map(double).collect::<Vec<_>>().concat();
     assert!(refused(&format!("{doubling}${{v79}}")).contains("64 MiB"));
     assert!(refused(&format!("{}${{v79}}", doubling.replace('x', ""))).contains("64 MiB"));
+    assert!(refused(&doubling.replace('=', "=!")).contains("64 MiB"));
     assert!(refused(&format!("{{1000-2000$${}}}", "a|".repeat(3000))).contains("Take fewer"));
 }
 
@@ -329,6 +330,14 @@ fn patterns_take_every_list_they_fit() {
     assert_eq!(all("__**/wolves__"), ["grey wolf"]);
     assert_eq!(all("__clothes/**__"), ["none", "much", "sombrero", "7", "cap", "a, b"]);
     assert!(with(folder.path(), "__animals/x*__").is_err());
+}
+
+#[test]
+fn a_wildcard_knows_its_own_variables_only() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "w.txt", "${x:inner} ${y=!{a|b}}${y}");
+    assert_eq!(with(folder.path(), "${x=outer}__w__ ${x}").unwrap(), ["inner a outer", "inner b outer"]);
+    assert!(with(folder.path(), "__w__ ${y}").unwrap_err().contains("The variable y has no value"));
 }
 
 #[test]
