@@ -4,22 +4,36 @@ Not here: the work itself (the native module), ComfyUI's nodes (`xdev_llm.comfy`
 """
 
 from ._native import PromptIterator, Wildcards
+from ._native import prompt_apply_style as apply_style
 from ._native import prompt_convert as convert
 from ._native import prompt_expand as expand
 from ._native import prompt_iterate as iterate
+from ._native import prompt_library_notes as library_notes
 from ._native import prompt_matrix as matrix
 from ._native import prompt_matrix_size as matrix_size
 from ._native import prompt_parse as parse
+from ._native import prompt_person as person
+from ._native import prompt_person_categories as person_categories
+from ._native import prompt_search_styles as search_styles
+from ._native import prompt_style as style
+from ._native import prompt_style_categories as style_categories
 
 __all__ = [
     "PromptIterator",
     "Wildcards",
+    "apply_style",
     "convert",
     "expand",
     "iterate",
+    "library_notes",
     "matrix",
     "matrix_size",
     "parse",
+    "person",
+    "person_categories",
+    "search_styles",
+    "style",
+    "style_categories",
     "wildcards",
 ]
 

@@ -31,6 +31,11 @@ mod _native {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::prompt::builders::{
+        prompt_apply_style, prompt_library_notes, prompt_person, prompt_person_categories,
+        prompt_search_styles, prompt_style, prompt_style_categories,
+    };
+    #[pymodule_export]
     use super::prompt::expand::{
         PromptIterator, PromptWildcards, prompt_expand, prompt_iterate, prompt_matrix, prompt_matrix_size,
     };

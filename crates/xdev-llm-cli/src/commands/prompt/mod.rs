@@ -2,9 +2,12 @@
 //!
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
+mod builder;
 mod convert;
 mod matrix;
 mod parse;
+mod person;
+mod style;
 mod wildcards;
 
 use std::io::{self, BufWriter, Write};
@@ -42,6 +45,16 @@ pub(crate) enum PromptCommand {
         after_help = "Examples:\n  xdev-llm prompt wildcards \"a {red|blue} __animal__\" --folder wildcards --count 3\n  xdev-llm prompt wildcards --all --json \"{a|b} {c|d}\"\n  xdev-llm prompt wildcards --folder wildcards --list"
     )]
     Wildcards(wildcards::Arguments),
+    /// Builds a style of movements, media, colors and light, or applies one of the library
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt style --primary-style impressionism --weight 1.2 \"a harbour\"\n  xdev-llm prompt style --random --seed 7 \"a harbour\"\n  xdev-llm prompt style --apply \"Loose Watercolor\" \"a harbour\""
+    )]
+    Style(style::Arguments),
+    /// Builds a person of age, face, hair, clothes and pose
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt person --age elderly --gender female --archetype scholar\n  xdev-llm prompt person --random --seed 7"
+    )]
+    Person(person::Arguments),
 }
 
 impl PromptCommand {
@@ -52,6 +65,8 @@ impl PromptCommand {
             PromptCommand::Convert(arguments) => arguments.text.json,
             PromptCommand::Matrix(arguments) => arguments.text.json,
             PromptCommand::Wildcards(arguments) => arguments.text.json,
+            PromptCommand::Style(arguments) => arguments.is_json(),
+            PromptCommand::Person(arguments) => arguments.is_json(),
         }
     }
 }
@@ -63,6 +78,8 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
         PromptCommand::Convert(arguments) => convert::run(arguments),
         PromptCommand::Matrix(arguments) => matrix::run(arguments),
         PromptCommand::Wildcards(arguments) => wildcards::run(arguments),
+        PromptCommand::Style(arguments) => style::run(arguments),
+        PromptCommand::Person(arguments) => person::run(arguments),
     }
 }
 
