@@ -2,9 +2,11 @@
 The native part of xdev_llm.
 """
 
+from _typeshed import SupportsGetItem
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_convert", "prompt_parse", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_apply_style", "prompt_convert", "prompt_library_notes", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "trim_history"]
 
 __version__: Final[str]
 
@@ -399,14 +401,57 @@ def parse_history(text: str) -> list[dict]:
     Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
     """
 
+def prompt_apply_style(name: str, prompt: str = "", *, negative: str = "", library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, str]":
+    """
+    A prompt in the named style: name, positive and negative.
+    """
+
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
     """
     The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
     """
 
+def prompt_library_notes(*, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> list[str]:
+    """
+    What was wrong with files of the library of styles, a sentence each.
+    """
+
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:
     """
     The pieces of a prompt with the weights that an encoder gives them: a list of (text, weight).
+    """
+
+def prompt_person(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, Any]":
+    """
+    A prompt with a person that is built of categories: entries, "auto" or "none" by category.
+
+    Gives what prompt_style does.
+    """
+
+def prompt_person_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> dict[str, list[str]]:
+    """
+    The names that can be chosen in each category of a person; without own only the built-in ones.
+    """
+
+def prompt_search_styles(words: str = "", *, library: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> "list[dict[str, str]]":
+    """
+    The named styles that have all the words, the best first; each has name, prompt and negative_prompt.
+
+    library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config; without own
+    that folder is not read.
+    """
+
+def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", weight: SupportsFloat | SupportsIndex = 1.0, quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, Any]":
+    """
+    A prompt in a style that is built of categories: entries, "auto" or "none" by category.
+
+    Gives prompt, added, pieces, left_out, notes and seed. data are TOML files of one's own, beside those in the folder
+    "prompt" of the user's config.
+    """
+
+def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> dict[str, list[str]]:
+    """
+    The names that can be chosen in each category of a style; without own only the built-in ones.
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:

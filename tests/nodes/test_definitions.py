@@ -20,6 +20,9 @@ OUTPUTS = {
     "XDEV_LLMSampling": ["sampling", "summary"],
     "XDEV_ChatHistory": ["message_history", "chat", "messages", "tokens"],
     "XDEV_LLMDoctor": ["report", "works"],
+    "XDEV_StyleBuilder": ["style_prompt", "style_info", "style_breakdown", "negative_prompt"],
+    "XDEV_PersonBuilder": ["person_prompt", "template_info", "trait_summary"],
+    "XDEV_StyleLibrary": ["positive", "negative", "style_name"],
 }
 
 

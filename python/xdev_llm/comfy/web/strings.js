@@ -47,6 +47,11 @@ const TABLE = {
     assistant: "assistant",
     system: "system",
     tool: "tool",
+    styles: "Styles",
+    search_styles: "Find a style",
+    refresh_styles: "Read the style files again",
+    more_styles: "{n} more: type a word to find them",
+    no_styles: "No style has all these words.",
   },
   zh: {
     panel: "{title} 的回答",
@@ -88,6 +93,11 @@ const TABLE = {
     assistant: "助手",
     system: "系统",
     tool: "工具",
+    styles: "风格",
+    search_styles: "查找风格",
+    refresh_styles: "重新读取风格文件",
+    more_styles: "还有 {n} 个：输入词语来查找",
+    no_styles: "没有包含所有这些词语的风格。",
   },
 };
 
