@@ -30,7 +30,7 @@ def refused(client, kind, /, **widgets):
 @pytest.fixture
 def own(world):
     """The folder of the user's own styles; what a test puts there is gone after it."""
-    folder = world.sandbox.config_file.parent / "prompt"
+    folder = world.folder / "prompt"
     (folder / "library").mkdir(parents=True)
     yield folder
     for path in sorted(folder.rglob("*"), reverse=True):

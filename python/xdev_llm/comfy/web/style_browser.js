@@ -9,7 +9,7 @@ import { askStyles } from "./routes.js";
 import { element } from "./section.js";
 import { t } from "./strings.js";
 
-/** How much room the list takes in the panel, in canvas units. */
+/** How much taller the panel is with the list, in canvas units. */
 export const BROWSER_HEIGHT = 210;
 
 // A word is typed letter by letter.
@@ -28,7 +28,6 @@ export class StyleBrowser {
     this.search.placeholder = t("search_styles");
     this.search.setAttribute("aria-label", t("search_styles"));
     this.list = element("ul", "xdev-llm-styles");
-    this.list.style.height = `${BROWSER_HEIGHT}px`;
     this.list.setAttribute("aria-label", t("styles"));
     panel.addTool(this.search);
     panel.addAbove(this.list);
