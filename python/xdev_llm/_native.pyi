@@ -6,7 +6,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_apply_style", "prompt_convert", "prompt_library_notes", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_apply_style", "prompt_clean", "prompt_combine", "prompt_convert", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "prompt_weight", "trim_history"]
 
 __version__: Final[str]
 
@@ -306,6 +306,19 @@ class ModelInfo:
         """
 
 @final
+class PromptIterator:
+    """
+    Prompts one after another.
+    """
+    def __iter__(self, /) -> PromptIterator: ...
+    def __next__(self, /) -> str: ...
+    @property
+    def left(self, /) -> int:
+        """
+        How many are still to come; 2^128 - 1 where there are more.
+        """
+
+@final
 class ServerInfo:
     """
     What a server tells about itself.
@@ -366,6 +379,25 @@ class ServerInfo:
         Its version, where it tells.
         """
 
+@final
+class Wildcards:
+    """
+    The wildcards of folders, which are looked at again when their files change, once a second at most.
+    """
+    def __new__(cls, /, folders: SupportsGetItem[int, str | PathLike[str]]) -> Wildcards: ...
+    def fingerprint(self, /) -> int:
+        """
+        A number that changes when a file does; it means something within one process only.
+        """
+    def names(self, /) -> list[str]:
+        """
+        Their names, in order.
+        """
+    def problems(self, /) -> list[str]:
+        """
+        What could not be read, and why.
+        """
+
 def append_history(text: str, messages: list) -> str:
     """
     Adds messages to a conversation in JSON; what was there keeps every byte.
@@ -406,14 +438,49 @@ def prompt_apply_style(name: str, prompt: str = "", *, negative: str = "", libra
     A prompt in the named style: name, positive and negative.
     """
 
+def prompt_clean(text: str, *, strip_model_talk: bool = True, remove_duplicates: bool = True, fix_spacing: bool = True, fix_punctuation: bool = True, remove_empty_weights: bool = True, case: str = "none", sort_alphabetically: bool = False, max_length: SupportsIndex | None = None, encoder_safe: str = "keep", dialect: str = "comfyui") -> dict:
+    """
+    A prompt that is tidy and fit for an encoder: a dict with `text`, `changed` and `changes`.
+
+    `case` is none, lower, title or sentence; `max_length` is in characters; `encoder_safe` is none, escape or keep.
+    """
+
+def prompt_combine(prompts: SupportsGetItem[int, str], *, weights: SupportsGetItem[int, SupportsFloat | SupportsIndex] | None = None, mode: str = "concatenate", separator: str = "comma", custom_separator: str = "", dialect: str = "comfyui") -> dict:
+    """
+    Several prompts as one: a dict with `text`, `prompts`, `order` and `duplicates`.
+
+    `weights` go with the prompts one by one, and are 1 where there are none. `separator` is comma, space, newline, pipe,
+    semicolon, or custom with `custom_separator`.
+    """
+
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
     """
     The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
     """
 
+def prompt_expand(template: str, *, limit: SupportsIndex | None = None, seed: SupportsIndex | None = None, wildcards: Wildcards | None = None) -> "list[str]":
+    """
+    The prompts that a template stands for: all in turn, or with a seed as many as the limit says (one), drawn.
+    """
+
+def prompt_iterate(template: str, *, start: SupportsIndex = 0, wildcards: Wildcards | None = None) -> PromptIterator:
+    """
+    The same one after another, from a number on, in memory that does not grow.
+    """
+
 def prompt_library_notes(*, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> list[str]:
     """
     What was wrong with files of the library of styles, a sentence each.
+    """
+
+def prompt_matrix(text: str, *, mode: str = "all_combinations", base: str = "", separator: str = ", ", limit: SupportsIndex | None = None, shuffle: bool = False, seed: SupportsIndex = 0) -> "list[str]":
+    """
+    The combinations of the parts of a text, `a | b | c`, a line a group.
+    """
+
+def prompt_matrix_size(text: str, *, mode: str = "all_combinations") -> tuple[int, int]:
+    """
+    How many combinations the parts of a text have, and how many parts there are: (combinations, parts).
     """
 
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:
@@ -452,6 +519,14 @@ def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", pos
 def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> dict[str, list[str]]:
     """
     The names that can be chosen in each category of a style; without own only the built-in ones.
+    """
+
+def prompt_weight(text: str, operation: str = "add_emphasis", *, value: SupportsFloat | SupportsIndex = 1.1, target: str = "", by: str = "mean", dialect: str = "comfyui") -> dict:
+    """
+    A prompt with other weights: a dict with `text`, `changed` and `found`.
+
+    `operation` is `add_emphasis`, `add_deemphasis`, `multiply_existing`, `remove_weights` or `normalize_weights`, of which the
+    last brings the mean (or with `by="maximum"` the largest) of the weights to `value`.
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:

@@ -23,6 +23,11 @@ OUTPUTS = {
     "XDEV_StyleBuilder": ["style_prompt", "style_info", "style_breakdown", "negative_prompt"],
     "XDEV_PersonBuilder": ["person_prompt", "template_info", "trait_summary"],
     "XDEV_StyleLibrary": ["positive", "negative", "style_name"],
+    "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
+    "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
+    "XDEV_PromptCombiner": ["combined_prompt", "combination_info", "total_prompts"],
+    "XDEV_PromptWeighter": ["weighted_prompt", "operation_info", "weights_modified"],
+    "XDEV_PromptCleaner": ["cleaned_prompt", "cleanup_info", "changes_made"],
 }
 
 

@@ -36,6 +36,12 @@ mod _native {
         prompt_search_styles, prompt_style, prompt_style_categories,
     };
     #[pymodule_export]
+    use super::prompt::edit::{prompt_clean, prompt_combine, prompt_weight};
+    #[pymodule_export]
+    use super::prompt::expand::{
+        PromptIterator, PromptWildcards, prompt_expand, prompt_iterate, prompt_matrix, prompt_matrix_size,
+    };
+    #[pymodule_export]
     use super::prompt::weights::{prompt_convert, prompt_parse};
     #[pymodule_export]
     use super::run::{Call, ChatRun};

@@ -5,23 +5,36 @@
 
 mod build;
 mod catalogue;
+mod clean;
+mod combine;
 mod convert;
 mod edit;
+mod expand;
 mod lex;
 mod library;
+mod matrix;
 mod number;
 pub mod rng;
+mod seen;
 mod tree;
+mod weigh;
 mod weights;
+mod wildcards;
 
 pub use build::{BuildRequest, Built, LeftOut, Piece, Position, build_person, build_style};
 pub use catalogue::{Catalogue, Entry, PERSON_CATEGORIES, STYLE_CATEGORIES, Wording};
+pub use clean::{Case, CleanOptions, Cleaning, CleaningStep, EncoderSafe, clean};
+pub use combine::{Combination, CombineMode, Part, Separator, combine};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
+pub use expand::{Draws, Expansions, MAX_LISTED, Prompts, Template, sample};
 pub use library::{NamedStyle, StyleLibrary, StyledPrompt};
+pub use matrix::{Matrix, MatrixMode, MatrixRequest};
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
+pub use weigh::{Weighing, WeightOperation, weigh};
 pub use weights::{Weighted, effective_weights};
+pub use wildcards::{Choices, Wildcards};
 
 use crate::error::{Error, Result};
 

@@ -30,7 +30,8 @@ pub fn parse_number(text: &str) -> Option<f64> {
 
 /// The ASCII character that Python reads in its place; `None` where no number has such a character.
 fn to_ascii(character: char) -> Option<char> {
-    if character.is_ascii_graphic() {
+    // Anything else ends the search at once: a bracket is asked about all that follows its last colon.
+    if character.is_ascii_alphanumeric() || "+-._".contains(character) {
         return Some(character);
     }
     // Python takes these four for white space, too.
@@ -44,6 +45,8 @@ fn to_ascii(character: char) -> Option<char> {
 
 /// A weight as people write it: at most four decimals, none that say nothing.
 pub fn format_weight(weight: f64) -> String {
-    let rounded = (weight * 10_000.0).round() / 10_000.0;
+    // The largest numbers have no decimals.
+    let scaled = weight * 10_000.0;
+    let rounded = if scaled.is_finite() { scaled.round() / 10_000.0 } else { weight };
     format!("{rounded}")
 }
