@@ -488,26 +488,27 @@ def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, floa
     The pieces of a prompt with the weights that an encoder gives them: a list of (text, weight).
     """
 
-def prompt_person(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, typing.Any]":
+def prompt_person(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, Any]":
     """
     A prompt with a person that is built of categories: entries, "auto" or "none" by category.
 
     Gives what prompt_style does.
     """
 
-def prompt_person_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
+def prompt_person_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> dict[str, list[str]]:
     """
-    The names that can be chosen in each category of a person.
+    The names that can be chosen in each category of a person; without own only the built-in ones.
     """
 
-def prompt_search_styles(words: str = "", *, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "list[dict[str, str]]":
+def prompt_search_styles(words: str = "", *, library: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> "list[dict[str, str]]":
     """
     The named styles that have all the words, the best first; each has name, prompt and negative_prompt.
 
-    library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config.
+    library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config; without own
+    that folder is not read.
     """
 
-def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", weight: SupportsFloat | SupportsIndex = 1.0, quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, typing.Any]":
+def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", weight: SupportsFloat | SupportsIndex = 1.0, quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, Any]":
     """
     A prompt in a style that is built of categories: entries, "auto" or "none" by category.
 
@@ -515,9 +516,9 @@ def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", pos
     "prompt" of the user's config.
     """
 
-def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
+def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None, own: bool = True) -> dict[str, list[str]]:
     """
-    The names that can be chosen in each category of a style.
+    The names that can be chosen in each category of a style; without own only the built-in ones.
     """
 
 def prompt_weight(text: str, operation: str = "add_emphasis", *, value: SupportsFloat | SupportsIndex = 1.1, target: str = "", by: str = "mean", dialect: str = "comfyui") -> dict:

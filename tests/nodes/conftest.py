@@ -15,7 +15,7 @@ from host.hosts import PROBES, ROOT, Client, Host, free_port, request, runs_besi
 HERE = Path(__file__).resolve().parent
 KINDS = ("contract", "contract-v1", "contract-sync", "real")
 # What these are about does not depend on how ComfyUI calls a node.
-ALIKE = {"nodes.test_real_engine", "nodes.test_secrets", "nodes.test_servers", "nodes.test_wire"}
+ALIKE = {"nodes.test_builders", "nodes.test_real_engine", "nodes.test_secrets", "nodes.test_servers", "nodes.test_wire"}
 KEY = "k" + "9f3a1c" * 6  # not of a shape that the pack would refuse by itself
 
 

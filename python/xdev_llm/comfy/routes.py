@@ -1,8 +1,10 @@
-"""The HTTP routes our JavaScript asks: the models of a server, the servers of this machine.
+"""The HTTP routes our JavaScript asks: models, servers, styles.
 
 They run on ComfyUI's event loop, so they only await. They take a server's name or a URL that the trust rules allow, and
 never give a key. Anyone who reaches ComfyUI's port can ask them. Not here: what is shown (`web`).
 """
+
+import asyncio
 
 import xdev_llm
 
@@ -40,6 +42,19 @@ def register():
             {"name": None, "url": server.url, "kind": server.kind, "source": "discovered"} for server in found
         ]
         return web.json_response({"servers": listed})
+
+    @routes.get("/xdev_llm/styles")
+    async def styles(request):
+        from xdev_llm import prompt
+
+        # Files are read, which may take a while on a slow disk.
+        words = request.query.get("search", "")[:1000]
+        try:
+            found = await asyncio.to_thread(prompt.search_styles, words)
+            notes = await asyncio.to_thread(prompt.library_notes)
+        except xdev_llm.Error as error:
+            return _failed(web, error)
+        return web.json_response({"styles": found, "notes": notes})
 
     @routes.post("/xdev_llm/hello")
     async def hello(request):

@@ -25,7 +25,7 @@ type Names = BTreeMap<String, Vec<String>>;
 /// "prompt" of the user's config.
 #[pyfunction]
 #[pyo3(signature = (choices=None, *, prompt="", position="after", custom="", weight=1.0, quality=false, randomize=false,
-    seed=0, data=None) -> "dict[str, typing.Any]")]
+    seed=0, data=None) -> "dict[str, Any]")]
 #[allow(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub(crate) fn prompt_style<'py>(
     py: Python<'py>,
@@ -53,7 +53,7 @@ pub(crate) fn prompt_style<'py>(
 /// Gives what prompt_style does.
 #[pyfunction]
 #[pyo3(signature = (choices=None, *, prompt="", position="after", custom="", quality=false, randomize=false, seed=0,
-    data=None) -> "dict[str, typing.Any]")]
+    data=None) -> "dict[str, Any]")]
 #[allow(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub(crate) fn prompt_person<'py>(
     py: Python<'py>,
@@ -75,31 +75,43 @@ pub(crate) fn prompt_person<'py>(
     json::dict_of(py, &built)
 }
 
-/// The names that can be chosen in each category of a style.
+/// The names that can be chosen in each category of a style; without own only the built-in ones.
 #[pyfunction]
-#[pyo3(signature = (*, data=None))]
-pub(crate) fn prompt_style_categories(py: Python<'_>, data: Option<Vec<PathBuf>>) -> PyResult<Names> {
-    names(py, &STYLE_CATEGORIES, data)
+#[pyo3(signature = (*, data=None, own=true))]
+pub(crate) fn prompt_style_categories(
+    py: Python<'_>,
+    data: Option<Vec<PathBuf>>,
+    own: bool,
+) -> PyResult<Names> {
+    names(py, &STYLE_CATEGORIES, data, own)
 }
 
-/// The names that can be chosen in each category of a person.
+/// The names that can be chosen in each category of a person; without own only the built-in ones.
 #[pyfunction]
-#[pyo3(signature = (*, data=None))]
-pub(crate) fn prompt_person_categories(py: Python<'_>, data: Option<Vec<PathBuf>>) -> PyResult<Names> {
-    names(py, &PERSON_CATEGORIES, data)
+#[pyo3(signature = (*, data=None, own=true))]
+pub(crate) fn prompt_person_categories(
+    py: Python<'_>,
+    data: Option<Vec<PathBuf>>,
+    own: bool,
+) -> PyResult<Names> {
+    names(py, &PERSON_CATEGORIES, data, own)
 }
 
 /// The named styles that have all the words, the best first; each has name, prompt and negative_prompt.
 ///
-/// library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config.
+/// library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config; without own
+/// that folder is not read.
 #[pyfunction]
-#[pyo3(signature = (words="", *, library=None) -> "list[dict[str, str]]")]
+#[pyo3(signature = (words="", *, library=None, own=true) -> "list[dict[str, str]]")]
 pub(crate) fn prompt_search_styles<'py>(
     py: Python<'py>,
     words: &str,
     library: Option<Vec<PathBuf>>,
+    own: bool,
 ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-    let library = py.detach(|| style_library(library)).map_err(|failed| error::plain(py, &failed))?;
+    let read =
+        || if own { style_library(library) } else { StyleLibrary::read(None, &library.unwrap_or_default()) };
+    let library = py.detach(read).map_err(|failed| error::plain(py, &failed))?;
     library.search(words).into_iter().map(|style| json::dict_of(py, style)).collect()
 }
 
@@ -149,8 +161,9 @@ fn style_library(library: Option<Vec<PathBuf>>) -> Result<StyleLibrary> {
     StyleLibrary::read(Some(&folder), &library.unwrap_or_default())
 }
 
-fn names(py: Python<'_>, categories: &[&str], data: Option<Vec<PathBuf>>) -> PyResult<Names> {
-    let catalogue = py.detach(|| catalogue(data)).map_err(|failed| error::plain(py, &failed))?;
+fn names(py: Python<'_>, categories: &[&str], data: Option<Vec<PathBuf>>, own: bool) -> PyResult<Names> {
+    let read = || if own { catalogue(data) } else { Catalogue::read(None, &data.unwrap_or_default()) };
+    let catalogue = py.detach(read).map_err(|failed| error::plain(py, &failed))?;
     let of = |category: &str| catalogue.entries(category).iter().map(|entry| entry.name.clone()).collect();
     Ok(categories.iter().map(|category| ((*category).to_owned(), of(category))).collect())
 }

@@ -102,8 +102,11 @@ impl Catalogue {
     pub fn read(folder: Option<&Path>, files: &[impl AsRef<Path>]) -> Result<Catalogue> {
         let own = folder.map(|folder| BUILT_IN.map(|(name, _)| folder.join(name)));
         let own = own.into_iter().flatten().filter(|path| path.is_file());
-        let paths = own.chain(files.iter().map(|path| path.as_ref().to_owned()));
-        let texts = paths.map(|path| Ok((path.display().to_string(), read_text(&path)?)));
+        let paths: Vec<_> = own.chain(files.iter().map(|path| path.as_ref().to_owned())).collect();
+        if paths.is_empty() {
+            return Ok(Catalogue::built_in().clone());
+        }
+        let texts = paths.iter().map(|path| Ok((path.display().to_string(), read_text(path)?)));
         Catalogue::with(&texts.collect::<Result<Vec<_>>>()?)
     }
 

@@ -6,6 +6,7 @@ from .doctor import DOCTOR
 from .input_dev import INPUT_DEV
 from .models import MODELS
 from .output_dev import OUTPUT_DEV
+from .person_builder import PERSON_BUILDER
 from .prompt_cleaner import PROMPT_CLEANER
 from .prompt_combiner import PROMPT_COMBINER
 from .prompt_matrix import PROMPT_MATRIX
@@ -13,9 +14,12 @@ from .prompt_weighter import PROMPT_WEIGHTER
 from .prompt_wildcards import PROMPT_WILDCARDS
 from .sampling import SAMPLING
 from .server import SERVER
+from .style_builder import STYLE_BUILDER
+from .style_library import STYLE_LIBRARY
 
 NODES = (
     CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR,
     PROMPT_COMBINER, PROMPT_MATRIX, PROMPT_WILDCARDS, PROMPT_WEIGHTER, PROMPT_CLEANER,
+    STYLE_BUILDER, PERSON_BUILDER, STYLE_LIBRARY,
     INPUT_DEV, OUTPUT_DEV,
 )  # fmt: skip

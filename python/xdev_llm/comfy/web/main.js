@@ -14,6 +14,7 @@ import { currentPrompt, recallRuns, shownWorkflow, watchRuns, workflowOf } from 
 import { followPreset, followSampling } from "./sampling.js";
 import { ServerChoice } from "./server_choice.js";
 import { t } from "./strings.js";
+import { BROWSER_HEIGHT, StyleBrowser } from "./style_browser.js";
 
 const PREFIX = "XDEV_";
 const PANEL_WIDGET = "xdev_llm_panel";
@@ -43,18 +44,20 @@ function attach(node) {
   const marked = (marker) => inputs.find(([, options]) => options[marker]);
   const models = marked("xdev_llm_models");
   const servers = marked("xdev_llm_servers");
+  const styles = marked("xdev_llm_styles");
   let choice = null;
-  const label = t(servers ? "refresh_servers" : "refresh");
-  const refresh = (models || servers) && { label, act: () => choice.refresh({ fresh: true }) };
+  const label = t(servers ? "refresh_servers" : styles ? "refresh_styles" : "refresh");
+  const refresh = (models || servers || styles) && { label, act: () => choice.refresh({ fresh: true }) };
   const panel = new Panel({ title: node.title, refresh });
   if (models) choice = new ModelDropdown(node, widgetNamed(node, models[0]), models[1].xdev_llm_models, panel);
+  if (styles) choice = new StyleBrowser(node, widgetNamed(node, styles[0]), panel);
   if (servers) choice = new ServerChoice(node, widgetNamed(node, servers[0]), panel);
   for (const [name, { xdev_llm_presets: presets }] of inputs) {
     if (presets) followPreset(node, widgetNamed(node, name), presets);
   }
   followSampling(node);
 
-  addPanelWidget(node, panel);
+  addPanelWidget(node, panel, PANEL_HEIGHT + (styles ? BROWSER_HEIGHT : 0));
   attached.set(node, { panel, choice });
   hasNodes = true;
   node.onRemoved = chain(node.onRemoved, () => {
@@ -64,7 +67,7 @@ function attach(node) {
 }
 
 /** Puts the panel below all widgets; it is saved neither in the workflow nor in the prompt. */
-function addPanelWidget(node, panel) {
+function addPanelWidget(node, panel, height) {
   const [, ...fields] = (node.widgets ?? []).filter((widget) => widget.element);
   for (const field of fields) field.options.getMaxHeight = () => FIELD_HEIGHT;
   const height = node.outputs?.length ? PANEL_HEIGHT : DISPLAY_HEIGHT;

@@ -65,6 +65,11 @@ export class Panel {
     this.dot.after(tool);
   }
 
+  /** Puts something between the head and the answer. */
+  addAbove(part) {
+    this.body.before(part);
+  }
+
   /** Shows an answer from now on. */
   show(answer) {
     this.answer = answer;

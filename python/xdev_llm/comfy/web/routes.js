@@ -1,5 +1,5 @@
 /**
- * The pack's own routes of ComfyUI: which models and servers there are, and "our JavaScript is here".
+ * The pack's own routes of ComfyUI: which models, servers and styles there are, and "our JavaScript is here".
  *
  * An answer is { data } or { problem } in words; nothing is thrown, because a server that is off is no fault of the
  * page.
@@ -19,6 +19,11 @@ export function askModels(server, { fresh = false } = {}) {
 /** Asks which servers are configured or run on this machine. */
 export function askServers({ fresh = false } = {}) {
   return ask("/xdev_llm/servers", fresh);
+}
+
+/** Asks for the styles of the library that fit the words, the best first. */
+export function askStyles(words, { fresh = false } = {}) {
+  return ask(`/xdev_llm/styles?search=${encodeURIComponent(words)}`, fresh);
 }
 
 /** Tells the server that this page shows answers by itself. */
