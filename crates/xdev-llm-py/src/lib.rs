@@ -31,6 +31,8 @@ mod _native {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::prompt::analyze::{prompt_analyze, prompt_clip_tokens, prompt_count_clip_tokens};
+    #[pymodule_export]
     use super::prompt::weights::{prompt_convert, prompt_parse};
     #[pymodule_export]
     use super::run::{Call, ChatRun};

@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its arguments: no clock, no global randomness, and no files but those it is given.
 //! Not here: how a language model is asked (`chat`, `client`).
 
+mod analyze;
 mod clip;
 mod convert;
 mod edit;
@@ -11,6 +12,10 @@ mod number;
 mod tree;
 mod weights;
 
+pub use analyze::{
+    Analysis, AnalysisOptions, Choices, Conflict, Duplicate, Level, Lora, Position, Problem, Report,
+    Schedule, WeightStatistics, analyze,
+};
 pub use clip::{CHUNK, Chunk, ClipCount, EmbeddingSizes, clip_tokens, count_clip_chunks, count_clip_tokens};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;

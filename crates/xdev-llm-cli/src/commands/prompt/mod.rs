@@ -2,6 +2,7 @@
 //!
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
+mod analyze;
 mod convert;
 mod parse;
 
@@ -27,6 +28,11 @@ pub(crate) enum PromptCommand {
         after_help = "Example:\n  xdev-llm prompt convert --from a1111 --to comfyui \"((b:1.2):1.5) [c]\""
     )]
     Convert(convert::Arguments),
+    /// Counts words and CLIP tokens, and says what is probably a mistake
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt analyze \"a (red:1.2) cat\"\n  xdev-llm prompt analyze --level comprehensive --limit 150 -f prompt.txt"
+    )]
+    Analyze(analyze::Arguments),
 }
 
 impl PromptCommand {
@@ -35,6 +41,7 @@ impl PromptCommand {
         match self {
             PromptCommand::Parse(arguments) => arguments.text.json || arguments.lines,
             PromptCommand::Convert(arguments) => arguments.text.json,
+            PromptCommand::Analyze(arguments) => arguments.text.json,
         }
     }
 }
@@ -44,6 +51,7 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
     match command {
         PromptCommand::Parse(arguments) => parse::run(arguments),
         PromptCommand::Convert(arguments) => convert::run(arguments),
+        PromptCommand::Analyze(arguments) => analyze::run(arguments),
     }
 }
 
