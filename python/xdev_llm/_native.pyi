@@ -4,7 +4,7 @@ The native part of xdev_llm.
 
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_convert", "prompt_parse", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_clip_tokens", "prompt_convert", "prompt_count_clip_tokens", "prompt_parse", "trim_history"]
 
 __version__: Final[str]
 
@@ -399,9 +399,28 @@ def parse_history(text: str) -> list[dict]:
     Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
     """
 
+def prompt_analyze(text: str, *, dialect: str = "comfyui", level: str = "detailed", limit: SupportsIndex = 75, embeddings: dict[str, SupportsIndex] | None = None, weights: bool = True, frequency: bool | None = None, problems: bool = True) -> dict:
+    """
+    What was found in a prompt: counts, weights, tags, tokens in chunks, duplicates, conflicts, problems; "report" has it in words.
+
+    `level` is basic, detailed or comprehensive; `weights`, `frequency` and `problems` say whether the report has these.
+    `limit` is how many CLIP tokens are wanted at most, `embeddings` how many an embedding stands for, by name (1 where it
+    is not told).
+    """
+
+def prompt_clip_tokens(text: str) -> list[int]:
+    """
+    The numbers of a plain text's CLIP tokens, without begin and end; weights and brackets are text like other.
+    """
+
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
     """
     The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
+    """
+
+def prompt_count_clip_tokens(text: str) -> int:
+    """
+    How many CLIP tokens a plain text has, without begin and end; weights and brackets are text like other.
     """
 
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:

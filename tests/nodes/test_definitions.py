@@ -20,6 +20,14 @@ OUTPUTS = {
     "XDEV_LLMSampling": ["sampling", "summary"],
     "XDEV_ChatHistory": ["message_history", "chat", "messages", "tokens"],
     "XDEV_LLMDoctor": ["report", "works"],
+    "XDEV_PromptAnalyzer": [
+        "analysis_report",
+        "statistics",
+        "word_count",
+        "complexity_score",
+        "token_count",
+        "within_limit",
+    ],
 }
 
 

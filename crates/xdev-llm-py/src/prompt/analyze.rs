@@ -13,7 +13,7 @@ use crate::{error, json};
 /// `limit` is how many CLIP tokens are wanted at most, `embeddings` how many an embedding stands for, by name (1 where it
 /// is not told).
 #[pyfunction]
-#[pyo3(signature = (text, *, dialect="comfyui", level="detailed", limit=75, embeddings=None, weights=true, frequency=None, problems=true) -> "dict[str, typing.Any]")]
+#[pyo3(signature = (text, *, dialect="comfyui", level="detailed", limit=75, embeddings=None, weights=true, frequency=None, problems=true))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn prompt_analyze<'py>(
     py: Python<'py>,
