@@ -17,6 +17,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = os.environ.get("XDEV_LLM_TEST_COMMAND", str(ROOT / "target" / "debug" / "xdev-llm"))
 
+# A shell that runs the tests in the background has Ctrl-C ignored, and children would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Slow machines and loaded ones are no failures; this ends only what hangs.
 PATIENCE = 60
 

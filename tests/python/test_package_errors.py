@@ -4,6 +4,7 @@ Not here: cancelling.
 """
 
 import re
+import sys
 
 import pytest
 import xdev_llm
@@ -135,6 +136,7 @@ def test_a_remote_host_is_refused_before_anything_is_sent(client):
 def test_a_wrong_argument_is_raised_at_once_and_nothing_is_asked(client, server):
     with pytest.raises(xdev_llm.InvalidInput, match="temperature is 3"):
         client.chat("Hello", server=server.url, temperature=3)
-    with pytest.raises(TypeError, match="temperature"):
+    # The name is in a note, which Python 3.10 does not have.
+    with pytest.raises(TypeError, match="temperature" if sys.version_info >= (3, 11) else None):
         client.chat("Hello", server=server.url, temperature="hot")
     assert chats(server) == []

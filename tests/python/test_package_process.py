@@ -53,7 +53,8 @@ def test_other_threads_run_while_one_waits(client, slow):
 @pytest.mark.skipif(not hasattr(sys, "getswitchinterval") or sys.platform == "win32", reason="needs fork")
 def test_a_forked_child_is_told_so(finished, server):
     code = """
-import os, sys, xdev_llm
+import os, sys, warnings, xdev_llm
+warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, from 3.12 on: a process with threads forks
 client = xdev_llm.Client()
 run = client.chat("Hello", server=sys.argv[1])
 run.wait()

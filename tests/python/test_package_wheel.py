@@ -112,7 +112,9 @@ def test_the_types_are_those_of_the_native_module(tmp_path):
 
 def test_the_types_name_what_the_package_exports():
     import xdev_llm
+    import xdev_llm.prompt
 
     types = (PACKAGE / "_native.pyi").read_text()
     listed = re.search(r"__all__ = \[(.*?)\]", types)[1].replace('"', "").split(", ")
-    assert {*listed} | {"Error"} == {*xdev_llm.__all__}
+    prompt = {f"prompt_{name}" for name in xdev_llm.prompt.__all__}
+    assert {*listed} | {"Error"} == {*xdev_llm.__all__} | prompt

@@ -2,9 +2,12 @@
 #![cfg(feature = "prompt")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "laws/prompt.rs"]
+mod laws;
+
 use proptest::prelude::*;
 use serde_json::Value;
-use xdev_llm::prompt::{Dialect, Kind, Prompt, Weighted, convert, effective_weights, parse_number};
+use xdev_llm::prompt::{Dialect, Kind, Prompt, convert, effective_weights, parse_number};
 
 const RECORDED: &str = include_str!("../../../fixtures/comfyui/token_weights.jsonl");
 
@@ -266,56 +269,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
-    fn printing_gives_back_what_was_read(text in any_prompt()) {
-        for dialect in Dialect::ALL {
-            let prompt = Prompt::parse(text.as_str(), dialect);
-            prop_assert_eq!(prompt.print(), text.as_str());
-        }
+    fn the_tree_keeps_every_byte(text in any_prompt()) {
+        laws::check_tree(&text);
     }
 
     #[test]
-    fn every_node_lies_in_its_parent(text in any_prompt()) {
-        let prompt = Prompt::parse(text.as_str(), Dialect::Comfyui);
-        for index in 0..prompt.nodes().len() {
-            let mut from = prompt.node(index).inner.start;
-            for child in prompt.children(index) {
-                prop_assert_eq!(prompt.node(child).span.start, from);
-                from = prompt.node(child).span.end;
-            }
-            if prompt.node(index).is_group() && prompt.children(index).count() > 0 {
-                prop_assert_eq!(from, prompt.node(index).inner.end);
-            }
-        }
+    fn conversion_keeps_the_weights(text in any_prompt()) {
+        laws::check_conversion(&text);
     }
 
     #[test]
-    fn conversion_and_back_keeps_the_weights(text in any_prompt()) {
-        for (from, to) in [(Dialect::Comfyui, Dialect::A1111), (Dialect::A1111, Dialect::Comfyui)] {
-            let Ok(before) = effective_weights(&text, from) else { continue };
-            let converted = convert(&text, from, to).unwrap().text;
-            let after = effective_weights(&converted, to).unwrap();
-            prop_assert_eq!(weighted_words(&before), weighted_words(&after), "{}", converted);
-        }
+    fn any_text_is_a_prompt(text in "\\PC{0,60}") {
+        laws::check_tree(&text);
+        laws::check_conversion(&text);
     }
-
-    #[test]
-    fn weights_never_panic(text in "\\PC{0,60}") {
-        for dialect in Dialect::ALL {
-            let _ = effective_weights(&text, dialect);
-            let _ = Prompt::parse(text.as_str(), dialect).phrases();
-        }
-    }
-}
-
-/// Every character but white space with its weight, in tenths of thousandths. `BREAK` is a word in one dialect only.
-fn weighted_words(pieces: &[Weighted<'_>]) -> Vec<(char, i64)> {
-    let rounded = |weight: f64| (weight * 10_000.0).round() as i64;
-    pieces
-        .iter()
-        .flat_map(|(text, weight)| {
-            let text: Vec<char> =
-                text.replace("BREAK", "").chars().filter(|each| !each.is_whitespace()).collect();
-            text.into_iter().map(|character| (character, rounded(*weight)))
-        })
-        .collect()
 }

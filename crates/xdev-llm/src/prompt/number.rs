@@ -44,6 +44,8 @@ fn to_ascii(character: char) -> Option<char> {
 
 /// A weight as people write it: at most four decimals, none that say nothing.
 pub fn format_weight(weight: f64) -> String {
-    let rounded = (weight * 10_000.0).round() / 10_000.0;
+    // The largest numbers have no decimals.
+    let scaled = weight * 10_000.0;
+    let rounded = if scaled.is_finite() { scaled.round() / 10_000.0 } else { weight };
     format!("{rounded}")
 }

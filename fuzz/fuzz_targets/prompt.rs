@@ -1,0 +1,13 @@
+//! Whatever text is taken for a prompt, its tree keeps every byte and the other dialect keeps its weights.
+//! The laws are those the property tests check. Not here: the laws themselves (`tests/laws/prompt.rs`).
+#![no_main]
+
+#[path = "../../crates/xdev-llm/tests/laws/prompt.rs"]
+mod laws;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    laws::check_tree(text);
+    laws::check_conversion(text);
+});
