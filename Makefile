@@ -50,7 +50,7 @@ docs: ## Write the generated pages of docs/, and the types of the Python package
 
 bench: ## Measure: the codecs, whole calls and the ComfyUI nodes beside other clients
 	@scripts/needs build engine
-	cargo bench -p xdev-llm
+	cargo bench -p xdev-llm --features prompt
 	bench/run
 	bench/comfy/run
 
