@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use xdev_llm::prompt::{
-    AnalysisOptions, Dialect, EmbeddingSizes, analyze, count_clip_chunks, count_clip_tokens, effective_weights,
+    AnalysisOptions, Dialect, EmbeddingSizes, analyze, count_clip_chunks, count_clip_tokens,
+    effective_weights,
 };
 
 const TAGS: &str = "masterpiece, best quality, (1girl:1.2), long_hair, blue eyes, looking at viewer, outdoors, neon lights, ";
-const PROSE: &str = "A weathered lighthouse keeper stands on the rocky shore at dusk, lit by the sweeping beam. ";
+const PROSE: &str =
+    "A weathered lighthouse keeper stands on the rocky shore at dusk, lit by the sweeping beam. ";
 const FOREIGN: &str = "一个女孩站在雨中的东京街头, Ночной город, 東京タワーの夜景, ";
 
 /// Texts by name: a usual prompt, and a megabyte of each kind.

@@ -28,7 +28,7 @@ fn counts_are_those_of_the_text() {
     let analysis =
         look("a (red, blue:1.2) cat's tail,\nlong_hair, <lora:Foo:0.8>, embedding:bad, don't-stop");
     // The LoRA and the embedding are phrases, but no words.
-    assert_eq!((analysis.words, analysis.phrases, analysis.nesting), (8, 5, 1));
+    assert_eq!((analysis.words, analysis.phrases, analysis.nesting), (9, 5, 1));
     assert_eq!(analysis.characters, 82);
     let empty = look("");
     assert_eq!((empty.words, empty.phrases, empty.characters, empty.nesting), (0, 0, 0, 0));
@@ -91,6 +91,9 @@ fn opposed_terms_conflict_unless_they_never_come_together() {
     assert_eq!(conflicts("{day|dusk}, night"), day_and_night);
     assert_eq!(conflicts("{day|noon} {night|x}"), day_and_night);
     assert_eq!(conflicts("long_hair, a bald man"), [("long hair".to_owned(), "bald".to_owned())]);
+    let views = [("close up".to_owned(), "wide shot".to_owned())];
+    assert_eq!(conflicts("close-up of a cat, WIDE SHOT"), views);
+    assert_eq!(conflicts("bird’s eye view, from below").len(), 1);
     for well in [
         "{day|night}",
         "[day:night:0.5]",

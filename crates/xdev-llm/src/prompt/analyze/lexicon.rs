@@ -91,3 +91,28 @@ impl Lexicon {
         self.by_first.get(word).into_iter().flatten().map(|number| &self.terms[*number])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk::words;
+    use super::*;
+
+    #[test]
+    fn every_term_can_be_found_in_a_prompt() {
+        for term in &Lexicon::get().terms {
+            let read: Vec<_> = words(&term.text).map(|(_, word)| word).collect();
+            assert_eq!(read, term.words, "{}", term.text);
+            assert_eq!(term.text, term.text.to_lowercase());
+        }
+        let talk = &Lexicon::get().talk;
+        assert!(talk.openings.iter().chain(&talk.anywhere).all(|said| *said == said.to_ascii_lowercase()));
+    }
+
+    #[test]
+    fn opposed_terms_have_two_sides_at_least() {
+        let file: File = toml::from_str(FILE).unwrap();
+        assert!(
+            file.opposed.iter().all(|sides| sides.len() > 1 && sides.iter().all(|side| !side.is_empty()))
+        );
+    }
+}

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use super::super::{Kind, Prompt};
 
-/// `Word` is a word, in lower case.
+const APOSTROPHES: [char; 2] = ['\'', '’'];
+
+/// `Word` is a word, in lower case and with the apostrophe of ASCII.
 pub(super) struct Word {
     pub(super) text: String,
     pub(super) at: usize,
@@ -95,7 +97,7 @@ impl Walk {
         for line in text.split_inclusive('\n') {
             let found = words(line);
             self.words.extend(found.map(|(at, word)| Word {
-                text: word.to_lowercase(),
+                text: word.to_lowercase().replace('’', "'"),
                 at: start + at,
                 run: *run,
                 branch,
@@ -122,13 +124,14 @@ impl Walk {
     }
 }
 
-/// The words of a text and where they begin: letters and digits, with apostrophes and hyphens inside.
+/// The words of a text and where they begin: letters and digits, with apostrophes inside. Tags are written with hyphens,
+/// underscores or spaces, so these are all the same.
 pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_part = |character: char| character.is_alphanumeric() || matches!(character, '\'' | '’' | '-');
+    let is_part = |character: char| character.is_alphanumeric() || APOSTROPHES.contains(&character);
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + text[at..].find(char::is_alphanumeric)?;
         at = text[start..].find(|character| !is_part(character)).map_or(text.len(), |length| start + length);
-        Some((start, text[start..at].trim_end_matches(['\'', '’', '-'])))
+        Some((start, text[start..at].trim_end_matches(APOSTROPHES)))
     })
 }
