@@ -2,9 +2,11 @@
 The native part of xdev_llm.
 """
 
+from _typeshed import SupportsGetItem
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "ServerInfo", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_clip_tokens", "prompt_convert", "prompt_count_clip_tokens", "prompt_parse", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_clip_tokens", "prompt_convert", "prompt_count_clip_tokens", "prompt_expand", "prompt_iterate", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "trim_history"]
 
 __version__: Final[str]
 
@@ -304,6 +306,19 @@ class ModelInfo:
         """
 
 @final
+class PromptIterator:
+    """
+    Prompts one after another.
+    """
+    def __iter__(self, /) -> PromptIterator: ...
+    def __next__(self, /) -> str: ...
+    @property
+    def left(self, /) -> int:
+        """
+        How many are still to come; 2^128 - 1 where there are more.
+        """
+
+@final
 class ServerInfo:
     """
     What a server tells about itself.
@@ -364,6 +379,25 @@ class ServerInfo:
         Its version, where it tells.
         """
 
+@final
+class Wildcards:
+    """
+    The wildcards of folders, which are looked at again when their files change, once a second at most.
+    """
+    def __new__(cls, /, folders: SupportsGetItem[int, str | PathLike[str]]) -> Wildcards: ...
+    def fingerprint(self, /) -> int:
+        """
+        A number that changes when a file does; it means something within one process only.
+        """
+    def names(self, /) -> list[str]:
+        """
+        Their names, in order.
+        """
+    def problems(self, /) -> list[str]:
+        """
+        What could not be read, and why.
+        """
+
 def append_history(text: str, messages: list) -> str:
     """
     Adds messages to a conversation in JSON; what was there keeps every byte.
@@ -421,6 +455,26 @@ def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[st
 def prompt_count_clip_tokens(text: str) -> int:
     """
     How many CLIP tokens a plain text has, without begin and end; weights and brackets are text like other.
+    """
+
+def prompt_expand(template: str, *, limit: SupportsIndex | None = None, seed: SupportsIndex | None = None, wildcards: Wildcards | None = None) -> "list[str]":
+    """
+    The prompts that a template stands for: all in turn, or with a seed as many as the limit says (one), drawn.
+    """
+
+def prompt_iterate(template: str, *, start: SupportsIndex = 0, wildcards: Wildcards | None = None) -> PromptIterator:
+    """
+    The same one after another, from a number on, in memory that does not grow.
+    """
+
+def prompt_matrix(text: str, *, mode: str = "all_combinations", base: str = "", separator: str = ", ", limit: SupportsIndex | None = None, shuffle: bool = False, seed: SupportsIndex = 0) -> "list[str]":
+    """
+    The combinations of the parts of a text, `a | b | c`, a line a group.
+    """
+
+def prompt_matrix_size(text: str, *, mode: str = "all_combinations") -> tuple[int, int]:
+    """
+    How many combinations the parts of a text have, and how many parts there are: (combinations, parts).
     """
 
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:

@@ -12,6 +12,7 @@ import pytest
 from conftest import Sandbox, wait_until
 from host.hosts import PROBES, ROOT, Client, Host, free_port, request, runs_beside, why_not_real
 
+HERE = Path(__file__).resolve().parent
 KINDS = ("contract", "contract-v1", "contract-sync", "real")
 # What these are about does not depend on how ComfyUI calls a node.
 ALIKE = {"nodes.test_real_engine", "nodes.test_secrets", "nodes.test_servers", "nodes.test_wire"}
@@ -82,7 +83,7 @@ class World:
     def host(self, kind):
         """The host of a kind, started when it is first needed."""
         if kind not in self.hosts:
-            packs = {"xdev-llm": ROOT, **PROBES}
+            packs = {"xdev-llm": ROOT, "values": HERE / "values", **PROBES}
             self.hosts[kind] = Host(kind, self.folder / kind, packs, self.sandbox.environment)
         return self.hosts[kind]
 

@@ -28,6 +28,8 @@ OUTPUTS = {
         "token_count",
         "within_limit",
     ],
+    "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
+    "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
 }
 
 

@@ -32,6 +32,14 @@ mod _native {
     use super::client::Client;
     #[pymodule_export]
     use super::prompt::analyze::{prompt_analyze, prompt_clip_tokens, prompt_count_clip_tokens};
+    use super::prompt::builders::{
+        prompt_apply_style, prompt_library_notes, prompt_person, prompt_person_categories,
+        prompt_search_styles, prompt_style, prompt_style_categories,
+    };
+    #[pymodule_export]
+    use super::prompt::expand::{
+        PromptIterator, PromptWildcards, prompt_expand, prompt_iterate, prompt_matrix, prompt_matrix_size,
+    };
     #[pymodule_export]
     use super::prompt::weights::{prompt_convert, prompt_parse};
     #[pymodule_export]

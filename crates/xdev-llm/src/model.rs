@@ -247,7 +247,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 const LONGEST_NAME: usize = 256;
 
 /// How many letters must be put in, taken out, replaced or swapped with their neighbour to make one of the other.
-fn edits(name: &[char], candidate: &str) -> usize {
+pub(crate) fn edits(name: &[char], candidate: &str) -> usize {
     let other: Vec<char> = candidate.to_lowercase().chars().take(LONGEST_NAME).collect();
     let mut cells = vec![vec![0; other.len() + 1]; name.len() + 1];
     for i in 0..=name.len() {

@@ -131,9 +131,22 @@ class Feed:
         if not self._plain or now - self._plain_sent < PLAIN_INTERVAL:
             return
         self._plain_sent = now
+        _send_plain(self._plain, self._shown_id, self._browser)
+
+
+def show_plain(node_id, text):
+    """Shows the beginning of a text in ComfyUI's own text display where our JavaScript is not."""
+    browser = PromptServer.instance.client_id
+    if browser is not None and browser not in _browsers:
+        _send_plain(text[:PLAIN_LENGTH], _display_id(node_id), browser)
+
+
+def _send_plain(text, node_id, browser):
+    # Old versions of ComfyUI have no such display.
+    send = getattr(PromptServer.instance, "send_progress_text", None)
+    if send:
         # Some front ends take this text as HTML: no tag begins with `<` and a space of no width.
-        text = self._plain.replace("<", "<\u200b")
-        PromptServer.instance.send_progress_text(text, self._shown_id, sid=self._browser)
+        send(text.replace("<", "<\u200b"), node_id, sid=browser)
 
 
 def _message(events):

@@ -13,6 +13,17 @@ from typing import Any
 
 CATEGORY = "XDev/LLM/Integration"
 PROMPT_CATEGORY = "XDev/Prompt"
+DEVELOPMENT_CATEGORY = "XDev/Development"
+
+# The kind of a socket that takes or gives anything.
+ANYTHING = "*"
+
+
+class _Anything(str):
+    """`_Anything` is the kind `*` for the V1 API: ComfyUI compares kinds with `!=`, and this one differs from none."""
+
+    def __ne__(self, other):
+        return False
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ def v1_class(node):
     def input_types(cls):
         types = {"required": {}, "optional": {}, "hidden": {"unique_id": "UNIQUE_ID"}}
         for given in node.inputs:
-            kind = given.all_choices() if given.choices is not None else given.kind
+            kind = given.all_choices() if given.choices is not None else _v1_kind(given)
             types["optional" if given.optional else "required"][given.name] = (kind, given.all_options())
         return types
 
@@ -155,7 +166,7 @@ def v1_class(node):
 
     body = {
         "INPUT_TYPES": classmethod(input_types),
-        "RETURN_TYPES": tuple(given.kind for given in node.outputs),
+        "RETURN_TYPES": tuple(_v1_kind(given) for given in node.outputs),
         "RETURN_NAMES": tuple(given.name for given in node.outputs),
         "OUTPUT_IS_LIST": tuple(given.is_list for given in node.outputs),
         "OUTPUT_TOOLTIPS": tuple(given.tooltip for given in node.outputs),
@@ -172,6 +183,10 @@ def v1_class(node):
             lambda cls, unique_id=None, **values: _to_its_end(node.fingerprint(unique_id, **values))
         )
     return type(node.node_id, (), body)
+
+
+def _v1_kind(given):
+    return _Anything(given.kind) if given.kind == ANYTHING else given.kind
 
 
 def _v3_input(given, io):

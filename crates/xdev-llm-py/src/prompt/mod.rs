@@ -3,6 +3,8 @@
 //! The functions are exported with `prompt_` before their names. Not here: what is done with prompts (the library's `prompt`).
 
 pub(crate) mod analyze;
+pub(crate) mod builders;
+pub(crate) mod expand;
 pub(crate) mod weights;
 
 use pyo3::prelude::*;

@@ -75,6 +75,11 @@ impl Environment {
         }
     }
 
+    /// The folder of what the user added to the prompt toolkit: `prompt` beside the user's own file. It need not exist.
+    pub fn prompt_dir(&self) -> PathBuf {
+        self.user_file().with_file_name("prompt")
+    }
+
     /// The value of a variable; one that is empty counts as not set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
@@ -96,6 +101,14 @@ impl fmt::Debug for Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_prompts_is_beside_the_file_wherever_that_is() {
+        let mut environment = Environment { config_dir: "/c".into(), ..Environment::default() };
+        assert_eq!(environment.prompt_dir(), PathBuf::from("/c/prompt"));
+        environment.variables.insert("XDEV_LLM_CONFIG".to_owned(), "/d/my.toml".to_owned());
+        assert_eq!(environment.prompt_dir(), PathBuf::from("/d/prompt"));
+    }
 
     #[test]
     fn debug_shows_names_and_no_values() {

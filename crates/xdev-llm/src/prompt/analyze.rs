@@ -22,7 +22,7 @@ use lexicon::Lexicon;
 use walk::Walk;
 
 pub use phrases::Duplicate;
-pub use problems::{Position, Problem};
+pub use problems::{Place, Problem};
 pub use report::{Level, Report};
 pub use terms::Conflict;
 
@@ -82,7 +82,7 @@ pub struct Analysis {
     /// The names of variables.
     pub variables: Vec<String>,
     /// `{a|b}`
-    pub choices: Vec<Choices>,
+    pub choices: Vec<ChoiceSummary>,
     /// `[from:to:when]`
     pub schedules: Vec<Schedule>,
     /// How many `[a|b]` there are.
@@ -139,9 +139,9 @@ pub struct Lora {
     pub strength: Option<f64>,
 }
 
-/// `Choices` is a `{a|b}`.
+/// `ChoiceSummary` is a `{a|b}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Choices {
+pub struct ChoiceSummary {
     /// As it is written, shortened.
     pub text: String,
     /// How many options it has.
@@ -220,7 +220,7 @@ impl Analysis {
                 Kind::Choice => {
                     let bars = prompt.children(index).filter(|child| prompt.node(*child).kind == Kind::Bar);
                     let options = bars.count() + 1;
-                    self.choices.push(Choices { text: excerpt(prompt.text(index)), options });
+                    self.choices.push(ChoiceSummary { text: excerpt(prompt.text(index)), options });
                 }
                 Kind::Schedule(when) => self.schedules.push(Schedule {
                     text: excerpt(prompt.text(index)),

@@ -42,7 +42,8 @@ pub fn convert(text: &str, from: Dialect, to: Dialect) -> Result<Conversion> {
     Ok(Conversion { text: converted, warnings })
 }
 
-fn write_piece(piece: &str, weight: f64, dialect: Dialect, converted: &mut String) {
+/// Writes a piece with one bracket around it where it has a weight.
+pub(super) fn write_piece(piece: &str, weight: f64, dialect: Dialect, converted: &mut String) {
     let written = format_weight(weight);
     let escaped = escape(piece, dialect);
     if written == "1" {
@@ -68,16 +69,20 @@ fn write_piece(piece: &str, weight: f64, dialect: Dialect, converted: &mut Strin
 pub(super) fn escape(text: &str, dialect: Dialect) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        let is_special = match dialect {
-            Dialect::Comfyui => matches!(character, '(' | ')'),
-            Dialect::A1111 => matches!(character, '(' | ')' | '[' | ']' | '\\'),
-        };
-        if is_special {
+        if is_special(character, dialect) {
             escaped.push('\\');
         }
         escaped.push(character);
     }
     escaped
+}
+
+/// Whether the dialect takes a character for its own.
+pub(super) fn is_special(character: char, dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Comfyui => matches!(character, '(' | ')'),
+        Dialect::A1111 => matches!(character, '(' | ')' | '[' | ']' | '\\'),
+    }
 }
 
 /// What one dialect says and the other does not.

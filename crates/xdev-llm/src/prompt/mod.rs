@@ -4,24 +4,44 @@
 //! Not here: how a language model is asked (`chat`, `client`).
 
 mod analyze;
+mod build;
+mod catalogue;
+mod clean;
 mod clip;
+mod combine;
 mod convert;
 mod edit;
+mod expand;
 mod lex;
+mod library;
+mod matrix;
 mod number;
+pub mod rng;
+mod seen;
 mod tree;
+mod weigh;
 mod weights;
+mod wildcards;
 
 pub use analyze::{
-    Analysis, AnalysisOptions, Choices, Conflict, Duplicate, Level, Lora, Position, Problem, Report,
+    Analysis, AnalysisOptions, ChoiceSummary, Conflict, Duplicate, Level, Lora, Place, Problem, Report,
     Schedule, WeightStatistics, analyze,
 };
+pub use build::{BuildRequest, Built, LeftOut, Piece, Position, build_person, build_style};
+pub use catalogue::{Catalogue, Entry, PERSON_CATEGORIES, STYLE_CATEGORIES, Wording};
+pub use clean::{Case, CleanOptions, Cleaning, CleaningStep, EncoderSafe, clean};
 pub use clip::{CHUNK, Chunk, ClipCount, EmbeddingSizes, clip_tokens, count_clip_chunks, count_clip_tokens};
+pub use combine::{Combination, CombineMode, Part, Separator, combine};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;
+pub use expand::{Draws, Expansions, MAX_LISTED, Prompts, Template, sample};
+pub use library::{NamedStyle, StyleLibrary, StyledPrompt};
+pub use matrix::{Matrix, MatrixMode, MatrixRequest};
 pub use number::{format_weight, parse_number};
 pub use tree::{Kind, Node, Phrase, Prompt, Weight};
+pub use weigh::{Weighing, WeightOperation, weigh};
 pub use weights::{Weighted, effective_weights};
+pub use wildcards::{Choices, Wildcards};
 
 use crate::error::{Error, Result};
 

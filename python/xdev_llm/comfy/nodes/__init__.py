@@ -3,9 +3,18 @@
 from .chat import CHAT
 from .chat_history import CHAT_HISTORY
 from .doctor import DOCTOR
+from .input_dev import INPUT_DEV
 from .models import MODELS
+from .output_dev import OUTPUT_DEV
 from .prompt_analyzer import PROMPT_ANALYZER
+from .prompt_matrix import PROMPT_MATRIX
+from .prompt_wildcards import PROMPT_WILDCARDS
 from .sampling import SAMPLING
 from .server import SERVER
 
-NODES = (CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR, PROMPT_ANALYZER)
+NODES = (
+    CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR,
+    PROMPT_MATRIX, PROMPT_WILDCARDS,
+    PROMPT_ANALYZER,
+    INPUT_DEV, OUTPUT_DEV,
+)  # fmt: skip

@@ -143,6 +143,20 @@ def unknown_choices(inputs, values):
     ]
 
 
+def out_of_range(inputs, values):
+    """The fields whose number is outside of their bounds, which ComfyUI does not check for the same reason."""
+    problems = []
+    for given in inputs:
+        value = values.get(given.name)
+        if given.kind not in ("INT", "FLOAT") or value is None or callable(given.options):
+            continue
+        lowest, highest = given.options.get("min", value), given.options.get("max", value)
+        # The negation, because NaN compares with nothing.
+        if not lowest <= value <= highest:
+            problems.append((given.name, f"{value} is not between {lowest} and {highest}."))
+    return problems
+
+
 def in_words(problems):
     """All bad fields as one text, or ""."""
     return "\n".join(f"{field}: {message}" for field, message in problems)

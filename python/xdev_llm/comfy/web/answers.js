@@ -6,7 +6,7 @@
  * and no network here; the view is panel.js, the wiring main.js.
  */
 
-/** One answer, report or chat: what a node shows for one item of a list. */
+/** One answer, report, chat or inspection: what a node shows for one item of a list. */
 class Item {
   constructor() {
     this.begin();
@@ -17,7 +17,7 @@ class Item {
     this.reasoning = "";
     this.state = "waiting";
     this.headless = false;
-    for (const name of ["server", "model", "detected", "progress", "done", "error", "report", "chat"]) {
+    for (const name of ["server", "model", "detected", "progress", "done", "error", "report", "chat", "inspection"]) {
       this[name] = undefined;
     }
   }

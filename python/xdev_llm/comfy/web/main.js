@@ -19,6 +19,8 @@ const PREFIX = "XDEV_";
 const PANEL_WIDGET = "xdev_llm_panel";
 // In canvas units, as all sizes of nodes.
 const PANEL_HEIGHT = 230;
+// Of a node without outputs, which is there to be looked at.
+const DISPLAY_HEIGHT = 400;
 const NODE_WIDTH = 420;
 // What a field of several lines grows to when the node is made taller; the rest goes to the prompt and the answer.
 const FIELD_HEIGHT = 60;
@@ -65,14 +67,15 @@ function attach(node) {
 function addPanelWidget(node, panel) {
   const [, ...fields] = (node.widgets ?? []).filter((widget) => widget.element);
   for (const field of fields) field.options.getMaxHeight = () => FIELD_HEIGHT;
+  const height = node.outputs?.length ? PANEL_HEIGHT : DISPLAY_HEIGHT;
   const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
     serialize: false,
     // The side panel of newer front ends would take the element away from the node.
     hideInPanel: true,
-    getMinHeight: () => PANEL_HEIGHT,
+    getMinHeight: () => height,
   });
   widget.serialize = false;
-  panel.element.style.minHeight = `${PANEL_HEIGHT - 2 * widget.margin}px`;
+  panel.element.style.minHeight = `${height - 2 * widget.margin}px`;
   const size = node.computeSize();
   node.setSize([Math.max(size[0], NODE_WIDTH), size[1]]);
 }

@@ -4,7 +4,8 @@
  * What comes from a model or a server is only ever set as text. The panel knows nothing of nodes and events; it shows
  * an Answer (answers.js), at most once a frame however often it changes.
  */
-import { Section, element, iconButton } from "./section.js";
+import { element, iconButton } from "./made.js";
+import { Section } from "./section.js";
 import { t } from "./strings.js";
 
 // Whoever is this close to the end, in pixels, follows the text.

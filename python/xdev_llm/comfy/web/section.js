@@ -1,28 +1,12 @@
 /**
- * One answer, report or chat inside the panel, with its state line and its figures.
+ * One answer, report, chat or inspection inside the panel, with its state line and its figures.
  *
- * Also the two small functions that make elements. Everything is set with textContent.
+ * Everything is set with textContent.
  */
 import { GrowingText } from "./growing_text.js";
+import { drawInspection } from "./inspection.js";
+import { element, iconButton } from "./made.js";
 import { t } from "./strings.js";
-
-/** Makes an element with a class and children. */
-export function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.append(...children);
-  return made;
-}
-
-/** Makes a button that shows an icon of panel.css and is named for those who do not see it. */
-export function iconButton(icon, label, act) {
-  const button = element("button", "xdev-llm-button", element("i", `xdev-llm-icon xdev-llm-icon-${icon}`));
-  button.type = "button";
-  button.title = label;
-  button.setAttribute("aria-label", label);
-  button.addEventListener("click", act);
-  return button;
-}
 
 export class Section {
   constructor() {
@@ -58,7 +42,7 @@ export class Section {
     setText(this.reasoningLength, ` · ${t("characters", { n: item.reasoning.length })}`);
     this.reasoning.show(item.reasoning);
     this.text.show(item.text);
-    if (this.item !== item || this.shown !== (item.chat ?? item.report)) this.#showOther(item);
+    if (this.item !== item || this.shown !== otherOf(item)) this.#showOther(item);
     this.item = item;
     this.#showState(item);
     this.#showFigures(item);
@@ -66,8 +50,8 @@ export class Section {
 
   /** A report is shown as it is laid out, a chat as bubbles. */
   #showOther(item) {
-    this.shown = item.chat ?? item.report;
-    const children = [];
+    this.shown = otherOf(item);
+    const children = item.inspection ? drawInspection(item.inspection) : [];
     if (item.report !== undefined) children.push(element("pre", "xdev-llm-report", item.report));
     for (const { role, content } of item.chat ?? []) {
       const bubble = element("div", "xdev-llm-bubble", element("span", "xdev-llm-role", t(role)), content);
@@ -119,7 +103,7 @@ export class Section {
   }
 
   #copyable(item) {
-    return item.text || item.report || (item.chat ?? []).map(({ role, content }) => `${role}: ${content}`).join("\n\n");
+    return item.text || item.report || item.inspection?.summary || (item.chat ?? []).map(({ role, content }) => `${role}: ${content}`).join("\n\n");
   }
 
   async #copy() {
@@ -131,6 +115,11 @@ export class Section {
       this.copy.setAttribute("aria-label", t("copy"));
     }, 1200);
   }
+}
+
+/** Gives what an item shows besides text. */
+function otherOf(item) {
+  return item.inspection ?? item.chat ?? item.report;
 }
 
 /** Sets a text only where it differs: a live region is read out at every change. */

@@ -4,10 +4,10 @@
  * It stands in the panel and writes into the input, which stays a text field: any address may be typed, and an empty
  * one means the first server found.
  */
-import { askServers } from "./routes.js";
-import { element } from "./section.js";
-import { t } from "./strings.js";
+import { element } from "./made.js";
 import { chain } from "./nodes.js";
+import { askServers } from "./routes.js";
+import { t } from "./strings.js";
 
 export class ServerChoice {
   constructor(node, widget, panel) {

@@ -3,17 +3,25 @@
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
 mod analyze;
+mod builder;
 mod convert;
+mod matrix;
 mod parse;
+mod person;
+mod style;
+mod wildcards;
 
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use xdev_llm::Result;
-use xdev_llm::prompt::Dialect;
+use xdev_llm::prompt::{Dialect, Prompts};
 
 use crate::output::Outcome;
 use crate::prompt;
+use crate::render::plain;
 
 /// `PromptCommand` is the word after `prompt`.
 #[derive(Debug, Subcommand)]
@@ -33,6 +41,26 @@ pub(crate) enum PromptCommand {
         after_help = "Examples:\n  xdev-llm prompt analyze \"a (red:1.2) cat\"\n  xdev-llm prompt analyze --level comprehensive --limit 150 -f prompt.txt"
     )]
     Analyze(analyze::Arguments),
+    /// Prints the combinations of the parts of a text: a | b | c
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt matrix \"a | b | c\"\n  xdev-llm prompt matrix --mode random --limit 10 --seed 7 --json -f parts.txt"
+    )]
+    Matrix(matrix::Arguments),
+    /// Prints prompts that a template stands for: {red|blue} __animal__
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt wildcards \"a {red|blue} __animal__\" --folder wildcards --count 3\n  xdev-llm prompt wildcards --all --json \"{a|b} {c|d}\"\n  xdev-llm prompt wildcards --folder wildcards --list"
+    )]
+    Wildcards(wildcards::Arguments),
+    /// Builds a style of movements, media, colors and light, or applies one of the library
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt style --primary-style impressionism --weight 1.2 \"a harbour\"\n  xdev-llm prompt style --random --seed 7 \"a harbour\"\n  xdev-llm prompt style --apply \"Loose Watercolor\" \"a harbour\""
+    )]
+    Style(style::Arguments),
+    /// Builds a person of age, face, hair, clothes and pose
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt person --age elderly --gender female --archetype scholar\n  xdev-llm prompt person --random --seed 7"
+    )]
+    Person(person::Arguments),
 }
 
 impl PromptCommand {
@@ -42,6 +70,10 @@ impl PromptCommand {
             PromptCommand::Parse(arguments) => arguments.text.json || arguments.lines,
             PromptCommand::Convert(arguments) => arguments.text.json,
             PromptCommand::Analyze(arguments) => arguments.text.json,
+            PromptCommand::Matrix(arguments) => arguments.text.json,
+            PromptCommand::Wildcards(arguments) => arguments.text.json,
+            PromptCommand::Style(arguments) => arguments.is_json(),
+            PromptCommand::Person(arguments) => arguments.is_json(),
         }
     }
 }
@@ -52,7 +84,34 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
         PromptCommand::Parse(arguments) => parse::run(arguments),
         PromptCommand::Convert(arguments) => convert::run(arguments),
         PromptCommand::Analyze(arguments) => analyze::run(arguments),
+        PromptCommand::Matrix(arguments) => matrix::run(arguments),
+        PromptCommand::Wildcards(arguments) => wildcards::run(arguments),
+        PromptCommand::Style(arguments) => style::run(arguments),
+        PromptCommand::Person(arguments) => person::run(arguments),
     }
+}
+
+/// Prints prompts one by one as they are made: a line each, or an array of strings.
+fn listed(mut prompts: Prompts, is_json: bool) -> Outcome {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut is_first = true;
+    if is_json {
+        out.write_all(b"[")?;
+    }
+    while let Some(text) = prompts.next_text() {
+        if is_json {
+            out.write_all(if is_first { b"" } else { b"," })?;
+            serde_json::to_writer(&mut out, text).map_err(io::Error::from)?;
+        } else {
+            writeln!(out, "{}", plain(text))?;
+        }
+        is_first = false;
+    }
+    if is_json {
+        out.write_all(b"]\n")?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `TextArguments` say which text is worked on, and how the result is printed.

@@ -12,9 +12,9 @@ use crate::error::Error;
 /// How many brackets are named; how many there are is said.
 const MAX_BRACKETS: usize = 20;
 
-/// `Position` is a place in a text as an editor names it.
+/// `Place` is a place in a text as an editor names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Position {
+pub struct Place {
     /// How many characters stand before it.
     pub character: usize,
     /// From 1.
@@ -31,7 +31,7 @@ pub struct Problem {
     /// What, and what to do.
     pub message: String,
     /// Where; none where it is about all of the text.
-    pub position: Option<Position>,
+    pub position: Option<Place>,
 }
 
 /// All of them, in the order of the text for each kind.
@@ -54,7 +54,7 @@ pub(super) fn find(prompt: &Prompt, walk: &Walk, failed: Option<&Error>) -> Vec<
         (at, "talk", format!("\"{said}\" looks like a language model talking, not like a prompt."))
     }));
     found.sort_by_key(|(at, _, _)| *at);
-    let mut locator = Locator { source, at: 0, position: Position { character: 0, line: 1, column: 1 } };
+    let mut locator = Locator { source, at: 0, position: Place { character: 0, line: 1, column: 1 } };
     let located = found.into_iter().map(|(at, kind, message)| {
         let position = Some(locator.position_of(at));
         Problem { kind, message, position }
@@ -84,11 +84,11 @@ fn about_all(walk: &Walk, failed: Option<&Error>, known: &[Problem]) -> Vec<Prob
 struct Locator<'a> {
     source: &'a str,
     at: usize,
-    position: Position,
+    position: Place,
 }
 
 impl Locator<'_> {
-    fn position_of(&mut self, at: usize) -> Position {
+    fn position_of(&mut self, at: usize) -> Place {
         for character in self.source[self.at..at].chars() {
             self.position.character += 1;
             self.position.column += 1;
