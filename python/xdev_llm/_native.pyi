@@ -6,7 +6,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_clip_tokens", "prompt_convert", "prompt_count_clip_tokens", "prompt_expand", "prompt_iterate", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_apply_style", "prompt_clip_tokens", "prompt_convert", "prompt_count_clip_tokens", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "trim_history"]
 
 __version__: Final[str]
 
@@ -442,6 +442,11 @@ def prompt_analyze(text: str, *, dialect: str = "comfyui", level: str = "detaile
     is not told).
     """
 
+def prompt_apply_style(name: str, prompt: str = "", *, negative: str = "", library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, str]":
+    """
+    A prompt in the named style: name, positive and negative.
+    """
+
 def prompt_clip_tokens(text: str) -> list[int]:
     """
     The numbers of a plain text's CLIP tokens, without begin and end; weights and brackets are text like other.
@@ -467,6 +472,11 @@ def prompt_iterate(template: str, *, start: SupportsIndex = 0, wildcards: Wildca
     The same one after another, from a number on, in memory that does not grow.
     """
 
+def prompt_library_notes(*, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> list[str]:
+    """
+    What was wrong with files of the library of styles, a sentence each.
+    """
+
 def prompt_matrix(text: str, *, mode: str = "all_combinations", base: str = "", separator: str = ", ", limit: SupportsIndex | None = None, shuffle: bool = False, seed: SupportsIndex = 0) -> "list[str]":
     """
     The combinations of the parts of a text, `a | b | c`, a line a group.
@@ -480,6 +490,38 @@ def prompt_matrix_size(text: str, *, mode: str = "all_combinations") -> tuple[in
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:
     """
     The pieces of a prompt with the weights that an encoder gives them: a list of (text, weight).
+    """
+
+def prompt_person(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, typing.Any]":
+    """
+    A prompt with a person that is built of categories: entries, "auto" or "none" by category.
+
+    Gives what prompt_style does.
+    """
+
+def prompt_person_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
+    """
+    The names that can be chosen in each category of a person.
+    """
+
+def prompt_search_styles(words: str = "", *, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "list[dict[str, str]]":
+    """
+    The named styles that have all the words, the best first; each has name, prompt and negative_prompt.
+
+    library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config.
+    """
+
+def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", weight: SupportsFloat | SupportsIndex = 1.0, quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, typing.Any]":
+    """
+    A prompt in a style that is built of categories: entries, "auto" or "none" by category.
+
+    Gives prompt, added, pieces, left_out, notes and seed. data are TOML files of one's own, beside those in the folder
+    "prompt" of the user's config.
+    """
+
+def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
+    """
+    The names that can be chosen in each category of a style.
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:
