@@ -6,7 +6,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_apply_style", "prompt_clip_tokens", "prompt_convert", "prompt_count_clip_tokens", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_apply_style", "prompt_clean", "prompt_clip_tokens", "prompt_combine", "prompt_convert", "prompt_count_clip_tokens", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "prompt_weight", "trim_history"]
 
 __version__: Final[str]
 
@@ -447,9 +447,24 @@ def prompt_apply_style(name: str, prompt: str = "", *, negative: str = "", libra
     A prompt in the named style: name, positive and negative.
     """
 
+def prompt_clean(text: str, *, strip_model_talk: bool = True, remove_duplicates: bool = True, fix_spacing: bool = True, fix_punctuation: bool = True, remove_empty_weights: bool = True, case: str = "none", sort_alphabetically: bool = False, max_length: SupportsIndex | None = None, encoder_safe: str = "keep", dialect: str = "comfyui") -> dict:
+    """
+    A prompt that is tidy and fit for an encoder: a dict with `text`, `changed` and `changes`.
+
+    `case` is none, lower, title or sentence; `max_length` is in characters; `encoder_safe` is none, escape or keep.
+    """
+
 def prompt_clip_tokens(text: str) -> list[int]:
     """
     The numbers of a plain text's CLIP tokens, without begin and end; weights and brackets are text like other.
+    """
+
+def prompt_combine(prompts: SupportsGetItem[int, str], *, weights: SupportsGetItem[int, SupportsFloat | SupportsIndex] | None = None, mode: str = "concatenate", separator: str = "comma", custom_separator: str = "", dialect: str = "comfyui") -> dict:
+    """
+    Several prompts as one: a dict with `text`, `prompts`, `order` and `duplicates`.
+
+    `weights` go with the prompts one by one, and are 1 where there are none. `separator` is comma, space, newline, pipe,
+    semicolon, or custom with `custom_separator`.
     """
 
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
@@ -522,6 +537,14 @@ def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", pos
 def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
     """
     The names that can be chosen in each category of a style.
+    """
+
+def prompt_weight(text: str, operation: str = "add_emphasis", *, value: SupportsFloat | SupportsIndex = 1.1, target: str = "", by: str = "mean", dialect: str = "comfyui") -> dict:
+    """
+    A prompt with other weights: a dict with `text`, `changed` and `found`.
+
+    `operation` is `add_emphasis`, `add_deemphasis`, `multiply_existing`, `remove_weights` or `normalize_weights`, of which the
+    last brings the mean (or with `by="maximum"` the largest) of the weights to `value`.
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:

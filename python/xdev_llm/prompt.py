@@ -6,7 +6,9 @@ Not here: the work itself (the native module), ComfyUI's nodes (`xdev_llm.comfy`
 from ._native import PromptIterator, Wildcards
 from ._native import prompt_analyze as analyze
 from ._native import prompt_apply_style as apply_style
+from ._native import prompt_clean as clean
 from ._native import prompt_clip_tokens as clip_tokens
+from ._native import prompt_combine as combine
 from ._native import prompt_convert as convert
 from ._native import prompt_count_clip_tokens as count_clip_tokens
 from ._native import prompt_expand as expand
@@ -20,13 +22,16 @@ from ._native import prompt_person_categories as person_categories
 from ._native import prompt_search_styles as search_styles
 from ._native import prompt_style as style
 from ._native import prompt_style_categories as style_categories
+from ._native import prompt_weight as weight
 
 __all__ = [
     "PromptIterator",
     "Wildcards",
     "analyze",
     "apply_style",
+    "clean",
     "clip_tokens",
+    "combine",
     "convert",
     "count_clip_tokens",
     "expand",
@@ -40,6 +45,7 @@ __all__ = [
     "search_styles",
     "style",
     "style_categories",
+    "weight",
     "wildcards",
 ]
 

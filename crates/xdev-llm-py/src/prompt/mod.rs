@@ -4,6 +4,7 @@
 
 pub(crate) mod analyze;
 pub(crate) mod builders;
+pub(crate) mod edit;
 pub(crate) mod expand;
 pub(crate) mod weights;
 
