@@ -6,7 +6,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_convert", "prompt_expand", "prompt_iterate", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_apply_style", "prompt_clean", "prompt_combine", "prompt_convert", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "prompt_weight", "trim_history"]
 
 __version__: Final[str]
 
@@ -433,6 +433,26 @@ def parse_history(text: str) -> list[dict]:
     Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
     """
 
+def prompt_apply_style(name: str, prompt: str = "", *, negative: str = "", library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, str]":
+    """
+    A prompt in the named style: name, positive and negative.
+    """
+
+def prompt_clean(text: str, *, strip_model_talk: bool = True, remove_duplicates: bool = True, fix_spacing: bool = True, fix_punctuation: bool = True, remove_empty_weights: bool = True, case: str = "none", sort_alphabetically: bool = False, max_length: SupportsIndex | None = None, encoder_safe: str = "keep", dialect: str = "comfyui") -> dict:
+    """
+    A prompt that is tidy and fit for an encoder: a dict with `text`, `changed` and `changes`.
+
+    `case` is none, lower, title or sentence; `max_length` is in characters; `encoder_safe` is none, escape or keep.
+    """
+
+def prompt_combine(prompts: SupportsGetItem[int, str], *, weights: SupportsGetItem[int, SupportsFloat | SupportsIndex] | None = None, mode: str = "concatenate", separator: str = "comma", custom_separator: str = "", dialect: str = "comfyui") -> dict:
+    """
+    Several prompts as one: a dict with `text`, `prompts`, `order` and `duplicates`.
+
+    `weights` go with the prompts one by one, and are 1 where there are none. `separator` is comma, space, newline, pipe,
+    semicolon, or custom with `custom_separator`.
+    """
+
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
     """
     The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
@@ -448,6 +468,11 @@ def prompt_iterate(template: str, *, start: SupportsIndex = 0, wildcards: Wildca
     The same one after another, from a number on, in memory that does not grow.
     """
 
+def prompt_library_notes(*, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> list[str]:
+    """
+    What was wrong with files of the library of styles, a sentence each.
+    """
+
 def prompt_matrix(text: str, *, mode: str = "all_combinations", base: str = "", separator: str = ", ", limit: SupportsIndex | None = None, shuffle: bool = False, seed: SupportsIndex = 0) -> "list[str]":
     """
     The combinations of the parts of a text, `a | b | c`, a line a group.
@@ -461,6 +486,46 @@ def prompt_matrix_size(text: str, *, mode: str = "all_combinations") -> tuple[in
 def prompt_parse(text: str, *, dialect: str = "comfyui") -> list[tuple[str, float]]:
     """
     The pieces of a prompt with the weights that an encoder gives them: a list of (text, weight).
+    """
+
+def prompt_person(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, typing.Any]":
+    """
+    A prompt with a person that is built of categories: entries, "auto" or "none" by category.
+
+    Gives what prompt_style does.
+    """
+
+def prompt_person_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
+    """
+    The names that can be chosen in each category of a person.
+    """
+
+def prompt_search_styles(words: str = "", *, library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "list[dict[str, str]]":
+    """
+    The named styles that have all the words, the best first; each has name, prompt and negative_prompt.
+
+    library are JSON files or folders of one's own, beside the folder "prompt/library" of the user's config.
+    """
+
+def prompt_style(choices: dict[str, str] | None = None, *, prompt: str = "", position: str = "after", custom: str = "", weight: SupportsFloat | SupportsIndex = 1.0, quality: bool = False, randomize: bool = False, seed: SupportsIndex = 0, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, typing.Any]":
+    """
+    A prompt in a style that is built of categories: entries, "auto" or "none" by category.
+
+    Gives prompt, added, pieces, left_out, notes and seed. data are TOML files of one's own, beside those in the folder
+    "prompt" of the user's config.
+    """
+
+def prompt_style_categories(*, data: SupportsGetItem[int, str | PathLike[str]] | None = None) -> dict[str, list[str]]:
+    """
+    The names that can be chosen in each category of a style.
+    """
+
+def prompt_weight(text: str, operation: str = "add_emphasis", *, value: SupportsFloat | SupportsIndex = 1.1, target: str = "", by: str = "mean", dialect: str = "comfyui") -> dict:
+    """
+    A prompt with other weights: a dict with `text`, `changed` and `found`.
+
+    `operation` is `add_emphasis`, `add_deemphasis`, `multiply_existing`, `remove_weights` or `normalize_weights`, of which the
+    last brings the mean (or with `by="maximum"` the largest) of the weights to `value`.
     """
 
 def trim_history(text: str, max_tokens: SupportsIndex) -> str:

@@ -5,6 +5,8 @@ Not here: the work itself (the native module), ComfyUI's nodes (`xdev_llm.comfy`
 
 from ._native import PromptIterator, Wildcards
 from ._native import prompt_apply_style as apply_style
+from ._native import prompt_clean as clean
+from ._native import prompt_combine as combine
 from ._native import prompt_convert as convert
 from ._native import prompt_expand as expand
 from ._native import prompt_iterate as iterate
@@ -17,11 +19,14 @@ from ._native import prompt_person_categories as person_categories
 from ._native import prompt_search_styles as search_styles
 from ._native import prompt_style as style
 from ._native import prompt_style_categories as style_categories
+from ._native import prompt_weight as weight
 
 __all__ = [
     "PromptIterator",
     "Wildcards",
     "apply_style",
+    "clean",
+    "combine",
     "convert",
     "expand",
     "iterate",
@@ -34,6 +39,7 @@ __all__ = [
     "search_styles",
     "style",
     "style_categories",
+    "weight",
     "wildcards",
 ]
 

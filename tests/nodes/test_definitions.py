@@ -22,6 +22,9 @@ OUTPUTS = {
     "XDEV_LLMDoctor": ["report", "works"],
     "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
     "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
+    "XDEV_PromptCombiner": ["combined_prompt", "combination_info", "total_prompts"],
+    "XDEV_PromptWeighter": ["weighted_prompt", "operation_info", "weights_modified"],
+    "XDEV_PromptCleaner": ["cleaned_prompt", "cleanup_info", "changes_made"],
 }
 
 

@@ -36,6 +36,8 @@ mod _native {
         prompt_search_styles, prompt_style, prompt_style_categories,
     };
     #[pymodule_export]
+    use super::prompt::edit::{prompt_clean, prompt_combine, prompt_weight};
+    #[pymodule_export]
     use super::prompt::expand::{
         PromptIterator, PromptWildcards, prompt_expand, prompt_iterate, prompt_matrix, prompt_matrix_size,
     };

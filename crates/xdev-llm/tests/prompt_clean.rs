@@ -257,7 +257,7 @@ fn hostile_texts_take_no_time_and_no_stack() {
     let all = CleanOptions {
         case: Case::Title,
         sort_alphabetically: true,
-        max_length: Some(100_000),
+        max_length: Some(30_000),
         encoder_safe: EncoderSafe::Escape,
         ..CleanOptions::default()
     };
@@ -281,9 +281,8 @@ fn hostile_texts_take_no_time_and_no_stack() {
         "Note: a\n\n",
         "a\n",
     ] {
-        let text = piece.repeat(100_000);
-        eprintln!("{piece}");
-        for text in [format!("{text}{}", ")".repeat(100_000)), text] {
+        let text = piece.repeat(20_000);
+        for text in [format!("{text}{}", ")".repeat(20_000)), text] {
             let cleaning = clean(&text, &all);
             assert_eq!(clean(&cleaning.text, &all).text, cleaning.text, "{piece}");
         }
@@ -393,7 +392,7 @@ fn characters(text: &str, dialect: Dialect) -> Option<Vec<(char, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
     #[test]
     fn cleaning_what_is_clean_changes_nothing(text in any_text(), options in any_options()) {

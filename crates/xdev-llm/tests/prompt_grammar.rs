@@ -218,8 +218,10 @@ fn a_backslash_protects_what_the_dialect_says() {
 
 #[test]
 fn hostile_texts_take_no_time_and_no_stack() {
-    let brackets =
-        ["(", "[", "{", "((:1.2", "([{", "{2$$", "(a:", "${x=", "<lora:", "__a", "/*", "\\", "a:", "]", ")("];
+    let brackets = [
+        "(", "[", "{", "((:1.2", "([{", "{2$$", "(a:", "(:", "${x=", "<lora:", "__a", "/*", "\\", "a:", "]",
+        ")(",
+    ];
     for piece in brackets {
         let text = piece.repeat(100_000);
         let closed = format!("{text}a:1.2{}", ")]}".repeat(100_000));

@@ -3,6 +3,7 @@
 //! The functions are exported with `prompt_` before their names. Not here: what is done with prompts (the library's `prompt`).
 
 pub(crate) mod builders;
+pub(crate) mod edit;
 pub(crate) mod expand;
 pub(crate) mod weights;
 

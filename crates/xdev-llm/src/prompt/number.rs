@@ -30,7 +30,8 @@ pub fn parse_number(text: &str) -> Option<f64> {
 
 /// The ASCII character that Python reads in its place; `None` where no number has such a character.
 fn to_ascii(character: char) -> Option<char> {
-    if character.is_ascii_graphic() {
+    // Anything else ends the search at once: a bracket is asked about all that follows its last colon.
+    if character.is_ascii_alphanumeric() || "+-._".contains(character) {
         return Some(character);
     }
     // Python takes these four for white space, too.

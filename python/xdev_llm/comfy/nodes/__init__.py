@@ -6,13 +6,16 @@ from .doctor import DOCTOR
 from .input_dev import INPUT_DEV
 from .models import MODELS
 from .output_dev import OUTPUT_DEV
+from .prompt_cleaner import PROMPT_CLEANER
+from .prompt_combiner import PROMPT_COMBINER
 from .prompt_matrix import PROMPT_MATRIX
+from .prompt_weighter import PROMPT_WEIGHTER
 from .prompt_wildcards import PROMPT_WILDCARDS
 from .sampling import SAMPLING
 from .server import SERVER
 
 NODES = (
     CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR,
-    PROMPT_MATRIX, PROMPT_WILDCARDS,
+    PROMPT_COMBINER, PROMPT_MATRIX, PROMPT_WILDCARDS, PROMPT_WEIGHTER, PROMPT_CLEANER,
     INPUT_DEV, OUTPUT_DEV,
 )  # fmt: skip

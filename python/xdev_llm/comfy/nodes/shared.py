@@ -92,6 +92,25 @@ STOP = Input(
     options={"multiline": True, "dynamicPrompts": False},
 )
 
+# The options of a widget for a prompt.
+TEXT = {"multiline": True, "dynamicPrompts": False}
+# For nodes that change prompts.
+VALIDATE_INPUT = Input(
+    "validate_input",
+    "BOOLEAN",
+    "Look at all fields when you press Queue, and name every wrong one. Off: they are looked at when the node runs.",
+    default=True,
+    optional=True,
+)
+DIALECT = Input(
+    "dialect",
+    "COMBO",
+    "What brackets mean. comfyui: a weight that is written is absolute. a1111: brackets multiply, and square ones weaken.",
+    default="comfyui",
+    optional=True,
+    choices=["comfyui", "a1111"],
+)
+
 # Seconds that an answer, or the choice between asking and not asking, waits for what a server tells of itself.
 PATIENCE = 2
 
@@ -160,6 +179,15 @@ def out_of_range(inputs, values):
 def in_words(problems):
     """All bad fields as one text, or ""."""
     return "\n".join(f"{field}: {message}" for field, message in problems)
+
+
+def wrong_fields(inputs, values):
+    """Every bad field of a node that has only widgets, in words; without validate_input only what must never be kept."""
+    given = {name: value for name, value in values.items() if value is not None}
+    problems = keys_in(given)
+    if given.get("validate_input", True):
+        problems += unknown_choices(inputs, given) + out_of_range(inputs, given)
+    return in_words(problems)
 
 
 def as_json(value):

@@ -3,11 +3,14 @@
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
 mod builder;
+mod clean;
+mod combine;
 mod convert;
 mod matrix;
 mod parse;
 mod person;
 mod style;
+mod weight;
 mod wildcards;
 
 use std::io::{self, BufWriter, Write};
@@ -55,6 +58,21 @@ pub(crate) enum PromptCommand {
         after_help = "Examples:\n  xdev-llm prompt person --age elderly --gender female --archetype scholar\n  xdev-llm prompt person --random --seed 7"
     )]
     Person(person::Arguments),
+    /// Makes one prompt of several
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt combine \"a cat\" \"in the snow\"\n  xdev-llm prompt combine -m weighted_merge -w 1.2 -w 0.8 \"a cat\" \"a dog\""
+    )]
+    Combine(combine::Arguments),
+    /// Changes the weights of a prompt, or of a phrase in it
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt weight --target \"red hat\" --value 1.3 \"a man, red hat\"\n  xdev-llm prompt weight -o remove_weights \"(a:1.2) ((b))\""
+    )]
+    Weight(weight::Arguments),
+    /// Makes a prompt tidy, and fit for an encoder
+    #[command(
+        after_help = "Example:\n  xdev-llm ask \"Write a prompt for a picture of a fox.\" | xdev-llm prompt clean"
+    )]
+    Clean(clean::Arguments),
 }
 
 impl PromptCommand {
@@ -67,6 +85,9 @@ impl PromptCommand {
             PromptCommand::Wildcards(arguments) => arguments.text.json,
             PromptCommand::Style(arguments) => arguments.is_json(),
             PromptCommand::Person(arguments) => arguments.is_json(),
+            PromptCommand::Combine(arguments) => arguments.json,
+            PromptCommand::Weight(arguments) => arguments.text.json,
+            PromptCommand::Clean(arguments) => arguments.text.json,
         }
     }
 }
@@ -80,6 +101,9 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
         PromptCommand::Wildcards(arguments) => wildcards::run(arguments),
         PromptCommand::Style(arguments) => style::run(arguments),
         PromptCommand::Person(arguments) => person::run(arguments),
+        PromptCommand::Combine(arguments) => combine::run(arguments),
+        PromptCommand::Weight(arguments) => weight::run(arguments),
+        PromptCommand::Clean(arguments) => clean::run(arguments),
     }
 }
 
