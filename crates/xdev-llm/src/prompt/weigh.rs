@@ -164,7 +164,7 @@ fn weighted_words(seen: &[Seen], chosen: &[Range<usize>]) -> Vec<f64> {
     for range in chosen {
         let mut in_word = None;
         for each in &seen[range.clone()] {
-            let is_letter = each.is_plain && each.character.is_alphanumeric();
+            let is_letter = !each.is_fixed && each.character.is_alphanumeric();
             if is_letter && in_word != Some(each.weight.to_bits()) && !is_same(each.weight, 1.0) {
                 weights.push(each.weight);
             }
@@ -191,7 +191,8 @@ pub(super) fn written_out(seen: &[Seen], dialect: Dialect) -> String {
         one.weight.to_bits() == other.weight.to_bits() && one.is_fixed == other.is_fixed
     }) {
         if run[0].weight < 0.0 && run[0].is_fixed {
-            text.push_str(" BREAK ");
+            // Each of them, where several follow each other.
+            text.push_str(&" BREAK ".repeat(run.len() / "BREAK".len()));
             continue;
         }
         let piece: String = run.iter().map(|each| each.character).collect();
