@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)] // A law that cannot be checked has failed.
 
 use xdev_llm::prompt::{
-    AnalysisOptions, CHUNK, Dialect, Prompt, Weighted, analyze, clip_tokens, convert, count_clip_tokens,
-    effective_weights,
+    AnalysisOptions, CHUNK, Dialect, Prompt, Template, Weighted, analyze, clip_tokens, convert,
+    count_clip_tokens, effective_weights,
 };
 
 /// The tree gives back the text, and its nodes fill their parents without gaps.
@@ -76,6 +76,18 @@ pub fn check_analysis(text: &str) {
             assert_eq!(place.column, line.chars().count() + 1);
         }
     }
+}
+
+/// A template is refused in words, or has a first and a last prompt, and what a seed draws can be drawn again.
+pub fn check_template(text: &str) {
+    let Ok(template) = Template::parse(text, None) else { return };
+    let mut expansions = template.expansions();
+    assert_eq!(expansions.next(), template.nth(0), "{text:?}");
+    let last = template.count() - 1;
+    assert!(template.nth(last).is_some() && template.nth(template.count()).is_none(), "{text:?}");
+    expansions.seek(last);
+    assert_eq!(expansions.next(), template.nth(last), "{text:?}");
+    assert_eq!(template.draws(7).next(), template.draws(7).next(), "{text:?}");
 }
 
 /// Every character but white space with its weight. `BREAK` is a word in one dialect only.
