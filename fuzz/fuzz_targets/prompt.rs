@@ -11,5 +11,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     laws::check_tree(text);
     laws::check_conversion(text);
+    laws::check_analysis(text);
     laws::check_template(text);
 });

@@ -33,6 +33,8 @@ OUTPUTS = {
         "token_count",
         "within_limit",
     ],
+    "XDEV_InputDev": ["data", "metadata"],
+    "XDEV_OutputDev": [],
     "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
     "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
     "XDEV_PromptCombiner": ["combined_prompt", "combination_info", "total_prompts"],

@@ -3,7 +3,10 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used)] // A law that cannot be checked has failed.
 
-use xdev_llm::prompt::{Dialect, Prompt, Template, Weighted, convert, effective_weights};
+use xdev_llm::prompt::{
+    AnalysisOptions, CHUNK, Dialect, Prompt, Template, Weighted, analyze, clip_tokens, convert,
+    count_clip_tokens, effective_weights,
+};
 
 /// The tree gives back the text, and its nodes fill their parents without gaps.
 pub fn check_tree(text: &str) {
@@ -52,6 +55,26 @@ pub fn check_conversion(text: &str) {
         let are_same =
             before.len() == after.len() && before.iter().zip(&after).all(|(one, other)| is_same(one, other));
         assert!(are_same, "{text:?} became {converted:?}");
+    }
+}
+
+/// Whatever a text is, there is something to say about it: counts that agree, and places that are in it.
+pub fn check_analysis(text: &str) {
+    assert_eq!(clip_tokens(text).len(), count_clip_tokens(text));
+    for dialect in Dialect::ALL {
+        let analysis = analyze(text, &AnalysisOptions { dialect, ..AnalysisOptions::default() });
+        let chunks = &analysis.clip.chunks;
+        assert_eq!(chunks.iter().map(|chunk| chunk.tokens).sum::<usize>(), analysis.clip.tokens);
+        assert!(!chunks.is_empty() && chunks.iter().all(|chunk| chunk.tokens <= CHUNK), "{text:?}");
+        assert_eq!(analysis.characters, text.chars().count());
+        assert!((0.0..=10.0).contains(&analysis.complexity) && analysis.unique_words <= analysis.words);
+        for place in analysis.problems.iter().filter_map(|problem| problem.position) {
+            let before: String = text.chars().take(place.character).collect();
+            let line = before.rsplit('\n').next().unwrap();
+            assert!(place.character < analysis.characters, "{text:?}");
+            assert_eq!(place.line, before.matches('\n').count() + 1);
+            assert_eq!(place.column, line.chars().count() + 1);
+        }
     }
 }
 
