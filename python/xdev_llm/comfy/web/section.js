@@ -8,6 +8,8 @@ import { drawInspection } from "./inspection.js";
 import { element, iconButton } from "./made.js";
 import { t } from "./strings.js";
 
+export { element, iconButton };
+
 export class Section {
   constructor() {
     this.item = null;
