@@ -46,8 +46,8 @@ class Workflow:
         for given in self.nodes[node["type"]]["inputs"]:
             if given["kind"] in WIDGETS:
                 found[given["name"]] = next(values)
-                # Front ends put one behind everything that is called a seed, whether it asks for one or not.
-                if given["options"].get("control_after_generate") or given["name"] == "seed":
+                # Front ends put one behind everything that is called a seed, unless it says that it wants none.
+                if given["options"].get("control_after_generate", given["name"] == "seed"):
                     assert next(values) in ("fixed", "increment", "decrement", "randomize")
         assert list(values) == [], f"more values than widgets in {node['type']}"
         return found

@@ -47,7 +47,7 @@ def seed():
         "one leaves the others. -1: another one each time.",
         default=0,
         optional=True,
-        options={"min": -1, "max": SEED_LIMIT, "control_after_generate": True},
+        options={"min": -1, "max": SEED_LIMIT, "control_after_generate": "fixed"},
     )
 
 

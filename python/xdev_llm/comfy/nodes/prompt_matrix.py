@@ -61,7 +61,8 @@ INPUTS = (
         "Decides the random order, the same on every machine. -1: another one each time.",
         default=-1,
         optional=True,
-        options={"min": -1, "max": 999_999},
+        # Front ends give every seed a control that changes it after each run, and what hangs on this would run again.
+        options={"min": -1, "max": 999_999, "control_after_generate": False},
     ),
     Input(
         "validate_input",

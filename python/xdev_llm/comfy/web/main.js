@@ -57,7 +57,8 @@ function attach(node) {
   }
   followSampling(node);
 
-  addPanelWidget(node, panel, PANEL_HEIGHT + (styles ? BROWSER_HEIGHT : 0));
+  const height = node.outputs?.length ? PANEL_HEIGHT : DISPLAY_HEIGHT;
+  addPanelWidget(node, panel, height + (styles ? BROWSER_HEIGHT : 0));
   attached.set(node, { panel, choice });
   hasNodes = true;
   node.onRemoved = chain(node.onRemoved, () => {
@@ -70,7 +71,6 @@ function attach(node) {
 function addPanelWidget(node, panel, height) {
   const [, ...fields] = (node.widgets ?? []).filter((widget) => widget.element);
   for (const field of fields) field.options.getMaxHeight = () => FIELD_HEIGHT;
-  const height = node.outputs?.length ? PANEL_HEIGHT : DISPLAY_HEIGHT;
   const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
     serialize: false,
     // The side panel of newer front ends would take the element away from the node.

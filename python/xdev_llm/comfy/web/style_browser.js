@@ -6,7 +6,7 @@
  */
 import { chain } from "./nodes.js";
 import { askStyles } from "./routes.js";
-import { element } from "./section.js";
+import { element } from "./made.js";
 import { t } from "./strings.js";
 
 /** How much taller the panel is with the list, in canvas units. */
