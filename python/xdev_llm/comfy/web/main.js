@@ -57,7 +57,7 @@ function attach(node) {
   }
   followSampling(node);
 
-  addPanelWidget(node, panel, PANEL_HEIGHT + (styles ? BROWSER_HEIGHT : 0));
+  addPanelWidget(node, panel, styles ? BROWSER_HEIGHT : 0);
   attached.set(node, { panel, choice });
   hasNodes = true;
   node.onRemoved = chain(node.onRemoved, () => {
@@ -67,10 +67,10 @@ function attach(node) {
 }
 
 /** Puts the panel below all widgets; it is saved neither in the workflow nor in the prompt. */
-function addPanelWidget(node, panel, height) {
+function addPanelWidget(node, panel, extraHeight) {
   const [, ...fields] = (node.widgets ?? []).filter((widget) => widget.element);
   for (const field of fields) field.options.getMaxHeight = () => FIELD_HEIGHT;
-  const height = node.outputs?.length ? PANEL_HEIGHT : DISPLAY_HEIGHT;
+  const height = (node.outputs?.length ? PANEL_HEIGHT : DISPLAY_HEIGHT) + extraHeight;
   const widget = node.addDOMWidget(PANEL_WIDGET, PANEL_WIDGET, panel.element, {
     serialize: false,
     // The side panel of newer front ends would take the element away from the node.
