@@ -48,10 +48,11 @@ docs: ## Write the generated pages of docs/, and the types of the Python package
 	UPDATE_DOCS=1 cargo test -q -p xdev-llm-cli docs
 	scripts/locales
 
-bench: ## Measure: the codecs, whole calls and the ComfyUI nodes beside other clients
+bench: ## Measure: the codecs, whole calls, the prompt toolkit and the ComfyUI nodes beside others
 	@scripts/needs build engine
-	cargo bench -p xdev-llm
+	cargo bench -p xdev-llm --features prompt
 	bench/run
+	bench/prompt/run
 	bench/comfy/run
 
 fuzz: ## Fuzz each target for SECONDS=20 (needs nightly Rust and cargo-fuzz)

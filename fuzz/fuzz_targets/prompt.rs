@@ -1,4 +1,5 @@
-//! Whatever text is taken for a prompt, its tree keeps every byte and the other dialect keeps its weights.
+//! Whatever text is taken for a prompt, its tree keeps every byte, the other dialect keeps its weights, and as a
+//! template it is refused or expands.
 //! The laws are those the property tests check. Not here: the laws themselves (`tests/laws/prompt.rs`).
 #![no_main]
 
@@ -10,4 +11,5 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     laws::check_tree(text);
     laws::check_conversion(text);
+    laws::check_template(text);
 });

@@ -6,7 +6,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_apply_style", "prompt_clean", "prompt_combine", "prompt_convert", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "prompt_weight", "trim_history"]
+__all__ = ["__version__", "Call", "ChatEvent", "ChatReply", "ChatRun", "Client", "ModelInfo", "PromptIterator", "ServerInfo", "Wildcards", "append_history", "builtin_presets", "count_tokens", "discover", "looks_like_key", "models", "parse_history", "prompt_analyze", "prompt_apply_style", "prompt_clean", "prompt_clip_tokens", "prompt_combine", "prompt_convert", "prompt_count_clip_tokens", "prompt_expand", "prompt_iterate", "prompt_library_notes", "prompt_matrix", "prompt_matrix_size", "prompt_parse", "prompt_person", "prompt_person_categories", "prompt_search_styles", "prompt_style", "prompt_style_categories", "prompt_weight", "trim_history"]
 
 __version__: Final[str]
 
@@ -433,6 +433,15 @@ def parse_history(text: str) -> list[dict]:
     Reads a conversation in JSON and gives its messages; raises InvalidInput with line and column.
     """
 
+def prompt_analyze(text: str, *, dialect: str = "comfyui", level: str = "detailed", limit: SupportsIndex = 75, embeddings: dict[str, SupportsIndex] | None = None, weights: bool = True, frequency: bool | None = None, problems: bool = True) -> dict:
+    """
+    What was found in a prompt: counts, weights, tags, tokens in chunks, duplicates, conflicts, problems; "report" has it in words.
+
+    `level` is basic, detailed or comprehensive; `weights`, `frequency` and `problems` say whether the report has these.
+    `limit` is how many CLIP tokens are wanted at most, `embeddings` how many an embedding stands for, by name (1 where it
+    is not told).
+    """
+
 def prompt_apply_style(name: str, prompt: str = "", *, negative: str = "", library: SupportsGetItem[int, str | PathLike[str]] | None = None) -> "dict[str, str]":
     """
     A prompt in the named style: name, positive and negative.
@@ -443,6 +452,11 @@ def prompt_clean(text: str, *, strip_model_talk: bool = True, remove_duplicates:
     A prompt that is tidy and fit for an encoder: a dict with `text`, `changed` and `changes`.
 
     `case` is none, lower, title or sentence; `max_length` is in characters; `encoder_safe` is none, escape or keep.
+    """
+
+def prompt_clip_tokens(text: str) -> list[int]:
+    """
+    The numbers of a plain text's CLIP tokens, without begin and end; weights and brackets are text like other.
     """
 
 def prompt_combine(prompts: SupportsGetItem[int, str], *, weights: SupportsGetItem[int, SupportsFloat | SupportsIndex] | None = None, mode: str = "concatenate", separator: str = "comma", custom_separator: str = "", dialect: str = "comfyui") -> dict:
@@ -456,6 +470,11 @@ def prompt_combine(prompts: SupportsGetItem[int, str], *, weights: SupportsGetIt
 def prompt_convert(text: str, *, source: str, target: str) -> tuple[str, list[str]]:
     """
     The prompt as the other dialect gives it the same weights, and what that dialect cannot say: (text, warnings).
+    """
+
+def prompt_count_clip_tokens(text: str) -> int:
+    """
+    How many CLIP tokens a plain text has, without begin and end; weights and brackets are text like other.
     """
 
 def prompt_expand(template: str, *, limit: SupportsIndex | None = None, seed: SupportsIndex | None = None, wildcards: Wildcards | None = None) -> "list[str]":

@@ -4,10 +4,13 @@ Not here: the work itself (the native module), ComfyUI's nodes (`xdev_llm.comfy`
 """
 
 from ._native import PromptIterator, Wildcards
+from ._native import prompt_analyze as analyze
 from ._native import prompt_apply_style as apply_style
 from ._native import prompt_clean as clean
+from ._native import prompt_clip_tokens as clip_tokens
 from ._native import prompt_combine as combine
 from ._native import prompt_convert as convert
+from ._native import prompt_count_clip_tokens as count_clip_tokens
 from ._native import prompt_expand as expand
 from ._native import prompt_iterate as iterate
 from ._native import prompt_library_notes as library_notes
@@ -24,10 +27,13 @@ from ._native import prompt_weight as weight
 __all__ = [
     "PromptIterator",
     "Wildcards",
+    "analyze",
     "apply_style",
     "clean",
+    "clip_tokens",
     "combine",
     "convert",
+    "count_clip_tokens",
     "expand",
     "iterate",
     "library_notes",

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers below `prefix`, and 404 elsewhere; a chat is answered with `pieces`."""
+    """Answers below `prefix`, and 404 elsewhere; a chat is answered with `pieces`, or with what they give for its body."""
 
     protocol_version = "HTTP/1.1"
     prefix = ""
@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": {"message": f"no such path: {self.path}"}})
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append(self.path)
         if self.path != f"{self.prefix}/v1/chat/completions":
             self.answer(404, {"error": {"message": f"no such path: {self.path}"}})
@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         try:
-            for piece in self.pieces:
+            for piece in self.pieces(body) if callable(self.pieces) else self.pieces:
                 self.event({"content": piece}, None)
             self.event({}, "stop")
             self.wfile.write(b"data: [DONE]\n\n")
@@ -69,7 +69,9 @@ class Handler(BaseHTTPRequestHandler):
 def path_server(prefix="", pieces=("Hello.",)):
     """The URL of a running server, without the prefix, and the list of paths it is asked for."""
     asked = []
-    handler = type("Handler", (Handler,), {"prefix": prefix, "pieces": pieces, "asked": asked})
+    # A function would become a method there.
+    kept = staticmethod(pieces) if callable(pieces) else pieces
+    handler = type("Handler", (Handler,), {"prefix": prefix, "pieces": kept, "asked": asked})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

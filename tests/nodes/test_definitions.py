@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from host.hosts import request
-from nodes.graphs import CHAT, defaults
+from nodes.graphs import CHAT, defaults, node
 
 WIDGETS = json.loads((Path(__file__).parent / "widgets.json").read_text())
 OUTPUTS = {
@@ -20,9 +20,19 @@ OUTPUTS = {
     "XDEV_LLMSampling": ["sampling", "summary"],
     "XDEV_ChatHistory": ["message_history", "chat", "messages", "tokens"],
     "XDEV_LLMDoctor": ["report", "works"],
+    "XDEV_InputDev": ["data", "metadata"],
+    "XDEV_OutputDev": [],
     "XDEV_StyleBuilder": ["style_prompt", "style_info", "style_breakdown", "negative_prompt"],
     "XDEV_PersonBuilder": ["person_prompt", "template_info", "trait_summary"],
     "XDEV_StyleLibrary": ["positive", "negative", "style_name"],
+    "XDEV_PromptAnalyzer": [
+        "analysis_report",
+        "statistics",
+        "word_count",
+        "complexity_score",
+        "token_count",
+        "within_limit",
+    ],
     "XDEV_PromptMatrix": ["matrix_prompts", "combination_info", "combination_list", "prompts"],
     "XDEV_PromptWildcards": ["prompt", "prompts", "info"],
     "XDEV_PromptCombiner": ["combined_prompt", "combination_info", "total_prompts"],
@@ -183,5 +193,8 @@ def test_a_node_runs_as_it_is_first_drawn(client, serve, name):
     changes = {field: server.url for field in ("server_url", "server") if field in WIDGETS[name]}
     if name == CHAT:
         changes["prompt"] = "Hello"
-    run = client.run({"node": defaults(client, name, **changes)})
+    graph = {"source": node("PrimitiveString", value="Hello")}
+    if name == "XDEV_OutputDev":
+        changes["input_1"] = ["source", 0]
+    run = client.run({**graph, "node": defaults(client, name, **changes)})
     assert run.output("node")["xdev_llm"]

@@ -1,4 +1,4 @@
-"""The nodes that change prompts: what each input does, and how they go together with each other and with a chat.
+"""The nodes that change prompts: what each input does, and how they go together with others.
 
 Not here: how prompts are read and written (the engine's own tests).
 """
@@ -40,7 +40,10 @@ def test_each_runs_as_it_is_first_shown(client, kind):
         ({"separator": "semicolon"}, "a; b; c; d"),
         ({"separator": "custom", "custom_separator": " and "}, "a and b and c and d"),
         ({"prompt_3": "(c:1.5)", "mode": "weighted_merge", "weight_3": 2.0}, "a, b, (c:3), d"),
-        ({"prompt_3": "[c]", "mode": "weighted_merge", "weight_3": 2.0, "dialect": "a1111"}, "a, b, (c:1.8182), d"),
+        (
+            {"prompt_3": "[c]", "mode": "weighted_merge", "weight_3": 2.0, "dialect": "a1111"},
+            "a, b, (c:1.8182), d",
+        ),
     ],
 )
 def test_combiner(client, inputs, expected):
@@ -130,8 +133,13 @@ def test_cleaner_leaves_what_it_does_not_understand(client, text):
 
 
 def test_the_answer_of_a_chat_is_cleaned(client, server):
-    server.script(text="Sure! Here is your prompt:\n\n```\nA fox ,in snow,, a fox\n```\n\nLet me know if you like it!")
-    graph = {**chat(server), "clean": node(CLEANER, prompt=["chat", 0]), "seen": node("PreviewAny", source=["clean", 0])}
+    answer = "Sure! Here is your prompt:\n\n```\nA fox ,in snow,, a fox\n```\n\nLet me know if you like it!"
+    server.script(text=answer)
+    graph = {
+        **chat(server),
+        "clean": node(CLEANER, prompt=["chat", 0]),
+        "seen": node("PreviewAny", source=["clean", 0]),
+    }
     assert client.run(graph).text("seen") == ["A fox, in snow"]
 
 
@@ -143,6 +151,19 @@ def test_they_go_one_after_another(client):
         "seen": node("PreviewAny", source=["weigh", 0]),
     }
     assert client.run(graph).text("seen") == ["(a, b:1.2)"]
+
+
+def test_each_item_of_a_list_is_changed(client):
+    graph = {
+        "matrix": defaults(
+            client, "XDEV_PromptMatrix", matrix_prompt="red | blue", combination_mode="cartesian"
+        ),
+        "combine": node(COMBINER, prompt_1="a ,cat", prompt_2=["matrix", 3]),
+        "clean": node(CLEANER, prompt=["combine", 0]),
+        "weigh": node(WEIGHTER, prompt=["clean", 0], operation="add_emphasis", weight_value=1.2),
+        "seen": node("PreviewAny", source=["weigh", 0]),
+    }
+    assert client.run(graph).text("seen") == ["(a, cat, red:1.2)", "(a, cat, blue:1.2)"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The chat with a real model: llama.cpp with the small model that is installed as the built-in engine.
+"""The chat and the example workflows with a real model: llama.cpp with the small model that is installed as the built-in engine.
 
 Needs the installed engine; it is started on the port that the config names.
 """
@@ -13,7 +13,9 @@ import pytest
 
 from conftest import ROOT, wait_until
 from nodes.conftest import KEY
-from nodes.graphs import CONVERSATION, INFO, RESPONSE, STATS, chat, events, streamed
+from nodes.graphs import CHAT, CONVERSATION, INFO, RESPONSE, STATS, chat, events, streamed
+from pack.conftest import locales
+from pack.workflows import read_workflows
 
 LAUNCHER = ROOT / "crates" / "xdev-llm" / "src" / "engine" / "launcher.py"
 
@@ -85,3 +87,40 @@ def test_a_real_answer_is_cancelled(client, real_engine):
     run = client.wait(prompt_id)
     assert run.ends["execution_interrupted"]["timestamp"] / 1000 - sent < 0.5
     assert client.run(chat("engine", prompt="Say hello.", max_tokens=16, seed=3)).text(RESPONSE)
+
+
+# The specified patterns of use, and how many answers each has.
+PATTERNS = {
+    "7-input-chat-output": 1,
+    "8-combine-chat-analyze": 1,
+    "9-matrix-chat-clean-style": 3,
+    "10-person-chat-weight": 1,
+    "11-fan-out": 12,
+}
+
+
+@pytest.fixture(scope="module")
+def workflows():
+    """The example workflows, as a front end would queue them."""
+    return read_workflows(ROOT, json.loads(locales("describe")))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_of_use(client, real_engine, workflows, name):
+    prompt = workflows[name].api()
+    kinds = {}
+    for node_id, entry in prompt.items():
+        kinds[entry["class_type"]] = node_id
+        if entry["class_type"] == CHAT:
+            entry["inputs"].update(server_url="engine", model="auto", max_tokens=24)
+    run = client.run(prompt)
+    shown = {kind: run.output(node_id)["xdev_llm"] for kind, node_id in kinds.items() if kind.startswith("XDEV_")}
+    answers = [answer["text"] for answer in shown[CHAT]]
+    assert len(answers) == PATTERNS[name] and all(answers)
+    last = list(kinds)[-1]
+    if last == "XDEV_OutputDev":
+        values = [entry["inspection"]["values"] for entry in shown[last]]
+        assert [looked_at[0]["text"] for looked_at in values] == answers
+    else:
+        styled = [entry["report"] for entry in shown[last]]
+        assert len(styled) == len(answers) and all(styled)

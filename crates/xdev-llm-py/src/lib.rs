@@ -31,6 +31,8 @@ mod _native {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::prompt::analyze::{prompt_analyze, prompt_clip_tokens, prompt_count_clip_tokens};
+    #[pymodule_export]
     use super::prompt::builders::{
         prompt_apply_style, prompt_library_notes, prompt_person, prompt_person_categories,
         prompt_search_styles, prompt_style, prompt_style_categories,

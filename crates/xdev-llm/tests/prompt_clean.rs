@@ -49,6 +49,7 @@ fn what_it_does_not_understand_stays() {
         "((masterpiece)), (a, b:1.2)",
         "she said \"hello\" to him",
         "\"a\" and \"b\"",
+        "\"A cat,\" she said, \"is red\"",
         "portrait: a woman",
         "Okay Computer album cover",
         "great white shark. ocean",
@@ -198,6 +199,7 @@ fn model_talk() {
             ),
             ("Certainly, here is the prompt you asked for:\na cat", "a cat"),
             ("```\na cat\n```", "a cat"),
+            ("<think>A cat, then.</think>\n\nSure thing! Here you go:\na cat", "a cat"),
             ("Here you go, a prompt:\n```text\na cat, (b:1.2)\n```", "a cat, (b:1.2)"),
             ("```a cat```", "a cat"),
             ("**Prompt:** a cat", "a cat"),
@@ -211,6 +213,7 @@ fn model_talk() {
             ("a cat\n\nNote: this is for SDXL.\nIt is good.", "a cat"),
             ("当然可以！以下是提示词：一只猫", "一只猫"),
             ("\"'a cat'\"", "a cat"),
+            ("**Positive Prompt:** a cat\n\n**Negative Prompt:** blurry", "a cat"),
         ],
     );
     let options = CleanOptions { strip_model_talk: true, ..nothing() };
@@ -239,7 +242,7 @@ fn parentheses_that_are_no_weights() {
     assert_eq!(cleaned("(a) [x] (b", &web_ui), "\\(a\\) \\[x\\] \\(b");
     let keep = safe(EncoderSafe::Keep, Dialect::Comfyui);
     assert_eq!(cleaned("a :) (b:1.2) (c)", &keep), "a :\\) (b:1.2) (c)");
-    assert_eq!(effective_weights("a :\\) (b:1.2)", Dialect::Comfyui).unwrap()[1].1, 1.2);
+    assert!((effective_weights("a :\\) (b:1.2)", Dialect::Comfyui).unwrap()[1].1 - 1.2).abs() < 1e-9);
     assert_eq!(cleaned("a :) b (c)", &safe(EncoderSafe::None, Dialect::Comfyui)), "a :) b (c)");
 }
 

@@ -30,7 +30,7 @@ class Hostile:
 
 
 class Classless(Hostile):
-    """Does not even tell its class; ComfyUI itself cannot hand such a value on, but a list of it."""
+    """Does not even tell its class; ComfyUI itself cannot hand such a value on, but a dict of it."""
 
     @property
     def __class__(self):
@@ -100,7 +100,7 @@ def cleared(value):
 KEPT = []
 VALUES = {
     "hostile": Hostile,
-    "hostile list": lambda: [Classless(), {Classless(): Classless()}],
+    "hostile items": lambda: {"list": [Classless()], Classless(): {Classless(): Classless()}},
     "hostile dict": lambda: HostileDict(a=1, b=HostileText("text")),
     "hostile text": lambda: HostileText("a text"),
     "pretender": lambda: type.__call__(Tensor),

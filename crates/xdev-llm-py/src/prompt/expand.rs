@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
+use xdev_llm::Error;
 use xdev_llm::prompt::{Matrix, MatrixMode, MatrixRequest, Prompts, Template, Wildcards};
 
 use crate::error;
@@ -15,27 +16,55 @@ fn template(py: Python<'_>, text: &str, wildcards: Option<&PromptWildcards>) -> 
     py.detach(|| Template::parse(text, known)).map_err(|failed| error::plain(py, &failed))
 }
 
-/// `Failed` is why a list was not made.
-enum Failed {
-    Here(xdev_llm::Error),
-    Python(PyErr),
+/// The most bytes that the prompts of a list have together.
+const MAX_LIST_BYTES: usize = 1 << 30;
+
+/// `Listed` makes Python's strings of prompts, whose number is known before.
+struct Listed<'py> {
+    py: Python<'py>,
+    prompts: Prompts,
+    bytes: usize,
 }
 
-impl From<xdev_llm::Error> for Failed {
-    fn from(failed: xdev_llm::Error) -> Failed {
-        Failed::Here(failed)
+/// A string for a list, or why there is none.
+struct Text<'py>(PyResult<Bound<'py, PyString>>);
+
+impl<'py> IntoPyObject<'py> for Text<'py> {
+    type Target = PyString;
+    type Output = Bound<'py, PyString>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, _: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.0
+    }
+}
+
+impl<'py> Iterator for Listed<'py> {
+    type Item = Text<'py>;
+
+    fn next(&mut self) -> Option<Text<'py>> {
+        let text = self.prompts.next_text()?;
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > MAX_LIST_BYTES {
+            let failed =
+                Error::invalid_input("These prompts have over 1 GiB of text together: give a limit.");
+            return Some(Text(Err(error::plain(self.py, &failed))));
+        }
+        Some(Text(Ok(PyString::new(self.py, text))))
+    }
+}
+
+impl ExactSizeIterator for Listed<'_> {
+    fn len(&self) -> usize {
+        // A list has ten million at most.
+        self.prompts.left() as usize
     }
 }
 
 /// The prompts as Python's strings, without one of ours for each.
 fn list(py: Python<'_>, prompts: Prompts) -> PyResult<Bound<'_, PyList>> {
-    let list = PyList::empty(py);
-    let listed = prompts.list(|text| list.append(PyString::new(py, text)).map_err(Failed::Python));
-    match listed {
-        Ok(()) => Ok(list),
-        Err(Failed::Here(failed)) => Err(error::plain(py, &failed)),
-        Err(Failed::Python(raised)) => Err(raised),
-    }
+    prompts.check_listed().map_err(|failed| error::plain(py, &failed))?;
+    PyList::new(py, Listed { py, prompts, bytes: 0 })
 }
 
 /// The prompts that a template stands for: all in turn, or with a seed as many as the limit says (one), drawn.

@@ -2,6 +2,7 @@
 //!
 //! The functions are exported with `prompt_` before their names. Not here: what is done with prompts (the library's `prompt`).
 
+pub(crate) mod analyze;
 pub(crate) mod builders;
 pub(crate) mod edit;
 pub(crate) mod expand;

@@ -234,7 +234,7 @@ impl Grammar {
 /// - `${name=value}` sets a variable until the end of the option it stands in and is no text itself; `${name}` is its
 ///   value, expanded anew at each use. `${name=!value}` is expanded once, where it is set. `${name:value}` is a value
 ///   for a variable that is not set.
-/// - `__name__` is an option of a wildcard; without wildcards it stays as it is.
+/// - `__name__` is an option of a wildcard, which knows no variables but its own; without wildcards it stays as it is.
 /// - Comments go, and so does the backslash of `\{`, `\}`, `\|`, `\$`, `\_` and `\#`.
 #[derive(Clone, Debug)]
 pub struct Template {

@@ -3,9 +3,11 @@
 //! Everything here is a pure function of its arguments: no clock, no global randomness, and no files but those it is given.
 //! Not here: how a language model is asked (`chat`, `client`).
 
+mod analyze;
 mod build;
 mod catalogue;
 mod clean;
+mod clip;
 mod combine;
 mod convert;
 mod edit;
@@ -21,9 +23,14 @@ mod weigh;
 mod weights;
 mod wildcards;
 
+pub use analyze::{
+    Analysis, AnalysisOptions, ChoiceSummary, Conflict, Duplicate, Level, Lora, Place, Problem, Report,
+    Schedule, WeightStatistics, analyze,
+};
 pub use build::{BuildRequest, Built, LeftOut, Piece, Position, build_person, build_style};
 pub use catalogue::{Catalogue, Entry, PERSON_CATEGORIES, STYLE_CATEGORIES, Wording};
 pub use clean::{Case, CleanOptions, Cleaning, CleaningStep, EncoderSafe, clean};
+pub use clip::{CHUNK, Chunk, ClipCount, EmbeddingSizes, clip_tokens, count_clip_chunks, count_clip_tokens};
 pub use combine::{Combination, CombineMode, Part, Separator, combine};
 pub use convert::{Conversion, convert};
 pub use edit::Edits;

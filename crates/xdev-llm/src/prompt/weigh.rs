@@ -48,8 +48,8 @@ pub struct Weighing {
 /// words, names of LoRAs, embeddings, wildcards and variables. Weights are written with four decimals at most.
 ///
 /// # Errors
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a number or a weight that is not finite, for a factor of 0 that
-/// would have to be inverted, and for weights that no factor brings to the value asked for.
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a number or a weight that is not finite, and for
+/// weights that no factor brings to the value asked for.
 pub fn weigh(
     text: &str,
     operation: WeightOperation,
@@ -62,18 +62,19 @@ pub fn weigh(
     let tree = of_tree(&prompt, dialect);
     let is_tree_right = agree(&tree, &pieces);
     let mut seen = if is_tree_right { tree } else { pieces };
-    let chosen = target.map(|target| find_phrase(&seen, target));
-    let found = chosen.as_ref().map(Vec::len);
-    let change = Change::new(operation, &seen, chosen.as_deref())?;
-    let mut edit = None;
-    if is_tree_right {
-        let spans = chosen.as_ref().map(|chosen| spans_of(&seen, chosen));
-        edit = Some(TreeEdit::new(&prompt, dialect, &change).run(spans.as_deref()));
-    }
+    let chosen: Vec<Range<usize>> = match target {
+        Some(target) => find_phrase(&seen, target),
+        None => std::iter::once(0..seen.len()).collect(),
+    };
+    let found = target.map(|_| chosen.len());
+    let change = Change::new(operation, &seen, &chosen)?;
+    let edit = is_tree_right.then(|| {
+        let spans = target.map(|_| spans_of(&seen, &chosen));
+        TreeEdit::new(&prompt, dialect, &change).run(spans.as_deref())
+    });
     let before: Vec<f64> = seen.iter().map(|each| each.weight).collect();
-    let all = [0..seen.len()];
-    for range in chosen.as_deref().unwrap_or(&all) {
-        for each in seen[range.clone()].iter_mut().filter(|each| !each.is_fixed) {
+    for range in chosen {
+        for each in seen[range].iter_mut().filter(|each| !each.is_fixed) {
             each.weight = change.apply(each.weight)?;
         }
     }
@@ -109,11 +110,10 @@ struct Change {
 }
 
 impl Change {
-    fn new(operation: WeightOperation, seen: &[Seen], chosen: Option<&[Range<usize>]>) -> Result<Change> {
+    fn new(operation: WeightOperation, seen: &[Seen], chosen: &[Range<usize>]) -> Result<Change> {
         let (factor, is_for_weighted) = match operation {
-            WeightOperation::Emphasize(value) => (value, false),
-            WeightOperation::Deemphasize(value) if value > 1.0 => (value.recip(), false),
-            WeightOperation::Deemphasize(value) => (value, false),
+            WeightOperation::Deemphasize(value) if value > 1.0 && value.is_finite() => (value.recip(), false),
+            WeightOperation::Emphasize(value) | WeightOperation::Deemphasize(value) => (value, false),
             WeightOperation::Multiply(value) => (value, true),
             WeightOperation::Remove => (1.0, true),
             WeightOperation::NormalizeMean(value) => (factor_for(value, mean(seen, chosen))?, true),
@@ -159,13 +159,12 @@ fn factor_for(to: f64, from: Option<f64>) -> Result<f64> {
 }
 
 /// The weights that are there with the words that have them.
-fn weighted_words(seen: &[Seen], chosen: Option<&[Range<usize>]>) -> Vec<f64> {
-    let all = [0..seen.len()];
+fn weighted_words(seen: &[Seen], chosen: &[Range<usize>]) -> Vec<f64> {
     let mut weights = Vec::new();
-    for range in chosen.unwrap_or(&all) {
+    for range in chosen {
         let mut in_word = None;
         for each in &seen[range.clone()] {
-            let is_letter = each.is_plain && each.character.is_alphanumeric();
+            let is_letter = !each.is_fixed && each.character.is_alphanumeric();
             if is_letter && in_word != Some(each.weight.to_bits()) && !is_same(each.weight, 1.0) {
                 weights.push(each.weight);
             }
@@ -176,12 +175,12 @@ fn weighted_words(seen: &[Seen], chosen: Option<&[Range<usize>]>) -> Vec<f64> {
     weights
 }
 
-fn mean(seen: &[Seen], chosen: Option<&[Range<usize>]>) -> Option<f64> {
+fn mean(seen: &[Seen], chosen: &[Range<usize>]) -> Option<f64> {
     let weights = weighted_words(seen, chosen);
     (!weights.is_empty()).then(|| weights.iter().sum::<f64>() / weights.len() as f64)
 }
 
-fn maximum(seen: &[Seen], chosen: Option<&[Range<usize>]>) -> Option<f64> {
+fn maximum(seen: &[Seen], chosen: &[Range<usize>]) -> Option<f64> {
     weighted_words(seen, chosen).into_iter().reduce(f64::max)
 }
 
@@ -192,7 +191,8 @@ pub(super) fn written_out(seen: &[Seen], dialect: Dialect) -> String {
         one.weight.to_bits() == other.weight.to_bits() && one.is_fixed == other.is_fixed
     }) {
         if run[0].weight < 0.0 && run[0].is_fixed {
-            text.push_str(" BREAK ");
+            // Each of them, where several follow each other.
+            text.push_str(&" BREAK ".repeat(run.len() / "BREAK".len()));
             continue;
         }
         let piece: String = run.iter().map(|each| each.character).collect();

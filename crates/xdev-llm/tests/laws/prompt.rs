@@ -3,7 +3,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used)] // A law that cannot be checked has failed.
 
-use xdev_llm::prompt::{Dialect, Prompt, Weighted, convert, effective_weights};
+use xdev_llm::prompt::{Dialect, Prompt, Template, Weighted, convert, effective_weights};
 
 /// The tree gives back the text, and its nodes fill their parents without gaps.
 pub fn check_tree(text: &str) {
@@ -53,6 +53,18 @@ pub fn check_conversion(text: &str) {
             before.len() == after.len() && before.iter().zip(&after).all(|(one, other)| is_same(one, other));
         assert!(are_same, "{text:?} became {converted:?}");
     }
+}
+
+/// A template is refused in words, or has a first and a last prompt, and what a seed draws can be drawn again.
+pub fn check_template(text: &str) {
+    let Ok(template) = Template::parse(text, None) else { return };
+    let mut expansions = template.expansions();
+    assert_eq!(expansions.next(), template.nth(0), "{text:?}");
+    let last = template.count() - 1;
+    assert!(template.nth(last).is_some() && template.nth(template.count()).is_none(), "{text:?}");
+    expansions.seek(last);
+    assert_eq!(expansions.next(), template.nth(last), "{text:?}");
+    assert_eq!(template.draws(7).next(), template.draws(7).next(), "{text:?}");
 }
 
 /// Every character but white space with its weight. `BREAK` is a word in one dialect only.

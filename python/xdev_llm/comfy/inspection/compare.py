@@ -17,6 +17,8 @@ from .values import LEVELS, json_in
 _MOST_PAIRS = 500_000
 # Words or lines of each side that are put against each other, after what is alike at both ends.
 _MOST_TOKENS = 2_000
+# Less than this share alike, and both are shown whole.
+_FEWEST_ALIKE = 0.3
 _CONTEXT = {"words": 12, "lines": 2}
 _NUMBERS = ("integer", "number", "boolean")
 
@@ -111,30 +113,42 @@ def _diff(one, other, by):
         place = f"{by[:-1]} {start + 1}"
         return {"by": by, "diff": [["skipped", f"too long to show side by side; the first difference is at {place}"]]}
     parts = [["same", one[:start]]]
-    for kind, low, high, other_low, other_high in SequenceMatcher(None, *middle).get_opcodes():
+    steps = SequenceMatcher(None, *middle).get_opcodes()
+    alike = sum(_words_in(middle[0][low:high]) for kind, low, high, *_ in steps if kind == "equal")
+    if alike + start + end < _FEWEST_ALIKE * _words_in(one):
+        # A patchwork of what two texts happen to share says less than both of them.
+        return {"by": by, "diff": [[kind, clean(_joint(by).join(part))] for kind, part in (("gone", one), ("new", other))]}
+    for kind, low, high, other_low, other_high in steps:
         if kind == "equal":
             parts.append(["same", middle[0][low:high]])
             continue
         parts += [["gone", middle[0][low:high]], ["new", middle[1][other_low:other_high]]]
     parts.append(["same", rest[0][len(rest[0]) - end :]])
-    joint = "" if by == "words" else "\n"
     shown = []
     for index, (kind, tokens) in enumerate(parts):
         if tokens:
-            shown += _shortened(kind, tokens, by, joint, index == 0, index == len(parts) - 1)
+            shown += _shortened(kind, tokens, by, index == 0, index == len(parts) - 1)
     return {"by": by, "diff": shown}
 
 
-def _shortened(kind, tokens, by, joint, is_first, is_last):
+def _shortened(kind, tokens, by, is_first, is_last):
     """What is alike is shown near a difference only."""
     near = _CONTEXT[by]
     before, after = (0 if is_first else near), (0 if is_last else near)
     if kind != "same" or len(tokens) <= before + after + 1:
-        return [[kind, clean(joint.join(tokens))]]
+        return [[kind, clean(_joint(by).join(tokens))]]
     left = len(tokens) - before - after
     words = f"{left} {by[:-1] if left == 1 else by} alike"
     parts = [["same", tokens[:before]], ["skipped", words], ["same", tokens[len(tokens) - after :]]]
-    return [[part, found if part == "skipped" else clean(joint.join(found))] for part, found in parts if found]
+    return [[part, found if part == "skipped" else clean(_joint(by).join(found))] for part, found in parts if found]
+
+
+def _joint(by):
+    return "" if by == "words" else "\n"
+
+
+def _words_in(tokens):
+    return sum(not token.isspace() for token in tokens)
 
 
 def _alike(one, other):

@@ -7,6 +7,7 @@ from .input_dev import INPUT_DEV
 from .models import MODELS
 from .output_dev import OUTPUT_DEV
 from .person_builder import PERSON_BUILDER
+from .prompt_analyzer import PROMPT_ANALYZER
 from .prompt_cleaner import PROMPT_CLEANER
 from .prompt_combiner import PROMPT_COMBINER
 from .prompt_matrix import PROMPT_MATRIX
@@ -19,7 +20,7 @@ from .style_library import STYLE_LIBRARY
 
 NODES = (
     CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR,
-    PROMPT_COMBINER, PROMPT_MATRIX, PROMPT_WILDCARDS, PROMPT_WEIGHTER, PROMPT_CLEANER,
+    PROMPT_COMBINER, PROMPT_MATRIX, PROMPT_WILDCARDS, PROMPT_WEIGHTER, PROMPT_CLEANER, PROMPT_ANALYZER,
     STYLE_BUILDER, PERSON_BUILDER, STYLE_LIBRARY,
     INPUT_DEV, OUTPUT_DEV,
 )  # fmt: skip

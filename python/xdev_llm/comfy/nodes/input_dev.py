@@ -51,7 +51,7 @@ INPUTS = (
         "Decides what is drawn: the same seed gives the same value on every machine.",
         default=0,
         optional=True,
-        options={"min": 0, "max": 2_147_483_647},
+        options={"min": 0, "max": 2_147_483_647, "control_after_generate": True},
     ),
     Input(
         "batch_size",

@@ -65,7 +65,7 @@ function drawEntry({ key, kind, text, count, items, more }, depth) {
     leaf.dataset.kind = kind;
     return element("div", "xdev-llm-entry", ...parts, leaf);
   }
-  const size = element("span", "xdev-llm-muted", `${kind} · ${t("items", { n: count })}`);
+  const size = element("span", "xdev-llm-muted", `${kind} (${count})`);
   const made = element("details", "xdev-llm-entry", element("summary", "", ...parts, size));
   const fill = () => {
     if (made.childElementCount > 1) return;

@@ -2,6 +2,7 @@
 //!
 //! Each file has the arguments of its subcommand and a `run`. Not here: what is done with prompts (the library's `prompt`).
 
+mod analyze;
 mod builder;
 mod clean;
 mod combine;
@@ -38,6 +39,11 @@ pub(crate) enum PromptCommand {
         after_help = "Example:\n  xdev-llm prompt convert --from a1111 --to comfyui \"((b:1.2):1.5) [c]\""
     )]
     Convert(convert::Arguments),
+    /// Counts words and CLIP tokens, and says what is probably a mistake
+    #[command(
+        after_help = "Examples:\n  xdev-llm prompt analyze \"a (red:1.2) cat\"\n  xdev-llm prompt analyze --level comprehensive --limit 150 -f prompt.txt"
+    )]
+    Analyze(analyze::Arguments),
     /// Prints the combinations of the parts of a text: a | b | c
     #[command(
         after_help = "Examples:\n  xdev-llm prompt matrix \"a | b | c\"\n  xdev-llm prompt matrix --mode random --limit 10 --seed 7 --json -f parts.txt"
@@ -81,6 +87,7 @@ impl PromptCommand {
         match self {
             PromptCommand::Parse(arguments) => arguments.text.json || arguments.lines,
             PromptCommand::Convert(arguments) => arguments.text.json,
+            PromptCommand::Analyze(arguments) => arguments.text.json,
             PromptCommand::Matrix(arguments) => arguments.text.json,
             PromptCommand::Wildcards(arguments) => arguments.text.json,
             PromptCommand::Style(arguments) => arguments.is_json(),
@@ -97,6 +104,7 @@ pub(crate) fn run(command: &PromptCommand) -> Outcome {
     match command {
         PromptCommand::Parse(arguments) => parse::run(arguments),
         PromptCommand::Convert(arguments) => convert::run(arguments),
+        PromptCommand::Analyze(arguments) => analyze::run(arguments),
         PromptCommand::Matrix(arguments) => matrix::run(arguments),
         PromptCommand::Wildcards(arguments) => wildcards::run(arguments),
         PromptCommand::Style(arguments) => style::run(arguments),

@@ -22,6 +22,9 @@ struct Atom {
     weight: f64,
 }
 
+/// The phrases that can be compared, by section and what they say.
+type Atoms = HashMap<(usize, String), Vec<Atom>>;
+
 /// `Level` is a list of phrases: the prompt's, or that in a bracket.
 struct Level {
     phrases: Vec<Range<usize>>,
@@ -90,10 +93,10 @@ fn drop_from(level: &Level, text: &str, edits: &mut Edits) {
     }
 }
 
-/// All phrases that can be compared, by section and what they say, and the lists they are in.
-fn atoms(prompt: &Prompt, dialect: Dialect) -> (Vec<Level>, HashMap<(usize, String), Vec<Atom>>) {
+/// All lists of phrases, and what is in them.
+fn atoms(prompt: &Prompt, dialect: Dialect) -> (Vec<Level>, Atoms) {
     let mut levels = vec![level_of(prompt.phrases(), None)];
-    let mut found: HashMap<(usize, String), Vec<Atom>> = HashMap::new();
+    let mut found = Atoms::new();
     let mut borders = borders(prompt).into_iter().peekable();
     let mut section = 0;
     for (place, phrase) in prompt.phrases().into_iter().enumerate() {

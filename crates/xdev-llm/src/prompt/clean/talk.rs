@@ -26,8 +26,11 @@ const INTERJECTIONS: [&str; 14] = [
     "当然可以",
     "好的",
 ];
-const INTRODUCTIONS: [&str; 15] = [
+const INTRODUCTIONS: [&str; 18] = [
     "here is",
+    "here you go",
+    "here it is",
+    "here we go",
     "here's",
     "here’s",
     "here are",
@@ -72,7 +75,9 @@ const LABELS: [&str; 10] = [
     "正向提示词",
     "正面提示词",
 ];
-const NOTES: [&str; 20] = [
+const NOTES: [&str; 22] = [
+    "negative prompt",
+    "反向提示词",
     "note:",
     "note that",
     "notes:",
@@ -107,7 +112,14 @@ pub(super) fn strip(text: &str, options: &CleanOptions) -> Option<(String, usize
         None => (0, text.to_owned()),
     };
     let mut rest = unfenced.trim();
-    let steps = [without_interjection, without_introduction, without_label, without_note, without_quotes];
+    let steps = [
+        without_thinking,
+        without_interjection,
+        without_introduction,
+        without_label,
+        without_note,
+        without_quotes,
+    ];
     while let Some(shorter) = steps.iter().find_map(|step| step(rest)).map(str::trim) {
         if shorter.is_empty() {
             break;
@@ -129,6 +141,11 @@ fn opening(text: &str) -> String {
     }
     let line = text[..end].split('\n').next().unwrap_or_default();
     line.to_ascii_lowercase()
+}
+
+/// `<think> … </think>` before the answer.
+fn without_thinking(text: &str) -> Option<&str> {
+    text.strip_prefix("<think>")?.split_once("</think>").map(|(_, answer)| answer)
 }
 
 /// "Sure!"
@@ -153,7 +170,10 @@ fn without_introduction(text: &str) -> Option<&str> {
     let start = text.len() - text.trim_start_matches('*').len();
     let opening = opening(&text[start..]);
     INTRODUCTIONS.iter().find(|word| opening.starts_with(**word))?;
-    let speaks = |line: &str| SUBJECTS.iter().any(|subject| line.contains(subject));
+    let speaks = |line: &str| {
+        let is_all = matches!(line, "here you go" | "here it is" | "here we go");
+        is_all || SUBJECTS.iter().any(|subject| line.contains(subject))
+    };
     let after = &text[start..];
     if let Some((at, colon)) = opening.char_indices().find(|(_, each)| matches!(each, ':' | '：')) {
         let said = &opening[..at];
@@ -188,11 +208,11 @@ fn without_label(text: &str) -> Option<&str> {
     }
 }
 
-/// A last paragraph, or a last line, that speaks to the reader.
+/// A last paragraph, or a last line, that speaks to the reader or is no part of this prompt.
 fn without_note(text: &str) -> Option<&str> {
     let is_note = |start: usize| {
         let said = opening(
-            text[start..].trim_start_matches(|each: char| each.is_whitespace() || "*_-(".contains(each)),
+            text[start..].trim_start_matches(|each: char| each.is_whitespace() || "#*_-(".contains(each)),
         );
         NOTES.iter().any(|note| said.starts_with(note))
     };

@@ -28,8 +28,8 @@ pub(super) fn remove_empty_weights(text: &str, options: &CleanOptions) -> Option
                 || prompt.children(index).all(|child| is_empty[child] || is_nothing(&prompt, child)));
     }
     let (mut edits, mut next) = (Edits::default(), 0);
-    for index in 0..count {
-        if index >= next && is_empty[index] {
+    for (index, is_empty) in is_empty.into_iter().enumerate() {
+        if index >= next && is_empty {
             next = prompt.subtree(index).end;
             edits.replace(without_comma(&prompt, index), "");
         }
@@ -194,13 +194,14 @@ pub(super) fn fix_spacing(text: &str, options: &CleanOptions) -> Option<(String,
     applied(edits, text)
 }
 
-/// Whether the comma that ends here stands right before a word; in `1,000` it is part of a number.
+/// Whether the comma that ends here stands right before a word; in `1,000` it is part of a number, and a quotation may end
+/// with it.
 fn is_joined(text: &str, end: usize) -> bool {
     let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let bytes = text.as_bytes();
     let is_number = end >= 2 && digit(bytes.get(end - 2)) && digit(bytes.get(end));
     let next = text[end..].chars().next();
-    !is_number && next.is_some_and(|next| !next.is_whitespace() && next != ',')
+    !is_number && next.is_some_and(|next| !next.is_whitespace() && !",\"'”’".contains(next))
 }
 
 /// Whether white space there may be part of what the group says.
@@ -219,7 +220,7 @@ fn space_text(prompt: &Prompt, index: usize, parent: Option<usize>, dialect: Dia
         let is_inner_border = !is_syntax(prompt, parent, dialect)
             && parent.is_some_and(|parent| {
                 let inner = &prompt.node(parent).inner;
-                start == inner.start || end == inner.end
+                (start == inner.start) != (end == inner.end)
             });
         let is_before_comma = source[end..].starts_with(',');
         let is_border = start == 0 || end == source.len();

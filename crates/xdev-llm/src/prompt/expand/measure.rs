@@ -108,6 +108,8 @@ fn measured(piece: &mut Piece, measures: &[Measure], slots: &mut HashMap<usize, 
             let value = measures[*value];
             slots.insert(*slot, value.longest);
             (measure.count, measure.steps) = (value.count, value.steps.saturating_add(1));
+            // It is kept beside the text, and takes as much memory.
+            measure.longest = value.longest;
             measure.has_variables = true;
         }
         Piece::Get(slot) => {

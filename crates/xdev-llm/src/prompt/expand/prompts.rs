@@ -11,8 +11,6 @@ use crate::prompt::rng::Random;
 
 /// The most prompts that are made into a list.
 pub const MAX_LISTED: usize = 10_000_000;
-/// The most bytes that the prompts of a list have together.
-const MAX_BYTES: usize = 1 << 30;
 
 /// `Prompts` goes through prompts of a template, one at a time, in memory that does not grow.
 #[derive(Clone, Debug)]
@@ -78,31 +76,18 @@ impl Prompts {
         }
     }
 
-    /// Gives each to `take`, where they are few enough for a list.
+    /// Refuses prompts that are too many for a list.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where there are over ten million, or over 1 GiB of text.
-    pub fn list<E: From<Error>>(mut self, mut take: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
-        if self.left > MAX_LISTED as u128 {
-            return Err(Error::invalid_input(format!(
-                "These are {} prompts, too many for a list: give a limit of at most {MAX_LISTED}, or take one after \
-                 another.",
-                self.left
-            ))
-            .into());
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where there are over ten million.
+    pub fn check_listed(&self) -> Result<()> {
+        if self.left <= MAX_LISTED as u128 {
+            return Ok(());
         }
-        let mut bytes = 0_usize;
-        while let Some(text) = self.next_text() {
-            bytes = bytes.saturating_add(text.len());
-            if bytes > MAX_BYTES {
-                return Err(Error::invalid_input(
-                    "These prompts have over 1 GiB of text together: give a limit.",
-                )
-                .into());
-            }
-            take(text)?;
-        }
-        Ok(())
+        Err(Error::invalid_input(format!(
+            "These are {} prompts, too many for a list: give a limit of at most {MAX_LISTED}, or take one after another.",
+            self.left
+        )))
     }
 }
 

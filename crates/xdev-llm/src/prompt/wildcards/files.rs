@@ -55,7 +55,10 @@ pub(super) fn list(folders: &[PathBuf], problems: &mut Vec<String>) -> Vec<File>
         let root = match folder.canonicalize() {
             Ok(root) => root,
             Err(error) => {
-                problems.push(format!("{} cannot be read: {error}.", folder.display()));
+                problems.push(match error.kind() {
+                    io::ErrorKind::NotFound => format!("The folder {} does not exist.", folder.display()),
+                    _ => format!("{} cannot be read: {error}.", folder.display()),
+                });
                 continue;
             }
         };
