@@ -4,9 +4,9 @@
  * What it shows comes from the user's files and is only ever set as text. The widget keeps the value; the list is not
  * saved. Not here: what fits a search best (the engine, by its route).
  */
+import { element } from "./made.js";
 import { chain } from "./nodes.js";
 import { askStyles } from "./routes.js";
-import { element } from "./made.js";
 import { t } from "./strings.js";
 
 /** How much taller the panel is with the list, in canvas units. */
