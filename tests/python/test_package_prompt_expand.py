@@ -1,9 +1,11 @@
 """Templates, the matrix and wildcards in Python: what each argument does, and what is refused."""
 
 import itertools
+import re
 
 import pytest
 import xdev_llm
+from conftest import ROOT
 from xdev_llm import prompt
 
 
@@ -68,3 +70,11 @@ def test_wildcards(tmp_path):
 def test_what_is_refused(call, words):
     with pytest.raises(xdev_llm.InvalidInput, match=words):
         call()
+
+
+def test_the_page_about_prompts_shows_what_works(capsys):
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "prompts.md").read_text(), re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out.splitlines() == ["a c", "a d", "b c", "b d"]
+    [line, shown] = re.search(r"prompt\.(parse\(.*?\)) +# (\[.*\])", code).groups()
+    assert eval(f"prompt.{line}", {"prompt": prompt}) == eval(shown)

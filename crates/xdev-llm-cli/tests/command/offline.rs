@@ -21,7 +21,7 @@ fn transcripts() {
         .env("COLUMNS", "100");
     cases.env("PATH", "");
     cases.insert_var("[HOME]", path("").trim_end_matches('/').to_owned()).unwrap();
-    cases.case("tests/cli/*.trycmd");
+    cases.case("tests/cli/*.trycmd").case("../../docs/prompts.md");
 }
 
 #[test]

@@ -38,8 +38,8 @@ fn not_finite(number: &str) -> Error {
 /// `Paren` is one that counts, because no backslash stands before it.
 struct Paren {
     at: usize,
-    /// For an opening one, the byte of the one that closes it.
-    end: Option<usize>,
+    /// For an opening one, the index of the one that closes it.
+    partner: Option<usize>,
 }
 
 /// `Colon` is one that may stand before a weight.
@@ -88,9 +88,9 @@ impl<'a> Comfyui<'a> {
             if bytes[at] == b'(' {
                 open.push(parens.len());
             } else if let Some(opener) = open.pop() {
-                parens[opener].end = Some(at);
+                parens[opener].partner = Some(parens.len());
             }
-            parens.push(Paren { at, end: None });
+            parens.push(Paren { at, partner: None });
         }
         Comfyui { text, parens, colons }
     }
@@ -117,8 +117,9 @@ impl<'a> Comfyui<'a> {
                 region.next += 1;
                 continue;
             }
-            let end = paren.end.filter(|end| *end < region.end).map_or(region.end, |end| end + 1);
+            let partner = paren.partner.filter(|partner| self.parens[*partner].at < region.end);
             // A group that is not closed goes to the end, and counts as one where that happens to be a parenthesis.
+            let end = partner.map_or(region.end, |partner| self.parens[partner].at + 1);
             let is_group = end - paren.at >= 2 && self.ends_with_paren(end);
             self.give(region.from, paren.at, region.weight, pieces);
             region.from = end;
@@ -127,7 +128,8 @@ impl<'a> Comfyui<'a> {
                 return Ok(None);
             }
             let group = self.group(region.next, end, region.weight)?;
-            region.next += self.parens[region.next..].partition_point(|paren| paren.at < end);
+            // Nothing is left of the region behind one that is not closed.
+            region.next = partner.map_or(self.parens.len(), |partner| partner + 1);
             return Ok(Some(group));
         }
         self.give(region.from, region.end, region.weight, pieces);
