@@ -2,6 +2,8 @@
 
 use xdev_llm::ENVIRONMENT;
 
+use serde_json::{Value, json};
+
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -52,4 +54,28 @@ fn the_editor_gets_a_template_and_the_file_is_checked() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("line 1") && said.contains("5 to 300"), "{said}");
+}
+
+#[test]
+fn a_prompt_a_line_that_fails_does_not_stop_the_others() {
+    let lines = "\"a (red:1.2) cat\"\n\"(a:nan)\"\n42\n\"last\"\n";
+    let ended = Sandbox::new().run_with(&["prompt", "parse", "--lines"], lines);
+    assert_eq!(ended.code, Some(2));
+    let answers: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers[0], json!([["a ", 1.0], ["red", 1.2], [" cat", 1.0]]));
+    assert!(answers[1]["error"]["message"].as_str().unwrap().contains("nan"), "{}", answers[1]);
+    assert_eq!(answers[2]["error"]["code"], "invalid_input");
+    assert_eq!(answers[3..], [json!([["last", 1.0]])]);
+}
+
+#[test]
+fn a_prompt_comes_from_words_a_file_or_standard_input() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file("prompt.txt", "(a:1.2)\n");
+    let weights = json!([["a", 1.2]]);
+    assert_eq!(sandbox.run(&["prompt", "parse", "--json", "(a:1.2)"]).ok().json(), weights);
+    assert_eq!(sandbox.run(&["prompt", "parse", "--json", "-f", &file]).ok().json(), weights);
+    assert_eq!(sandbox.run_with(&["prompt", "parse", "--json"], "(a:1.2)\r\n").ok().json(), weights);
+    let both = sandbox.run(&["prompt", "parse", "--json", "-f", &file, "b"]);
+    assert_eq!((both.code, &both.json()["error"]["code"]), (Some(2), &json!("invalid_input")));
 }

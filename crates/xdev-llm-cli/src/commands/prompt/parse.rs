@@ -1,14 +1,15 @@
 //! `xdev-llm prompt parse`: the effective weights of a prompt.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use xdev_llm::Error;
 use xdev_llm::prompt::{effective_weights, format_weight};
+use xdev_llm::{Error, Result};
 
 use super::{DialectName, TextArguments};
-use crate::output::{self, Outcome};
+use crate::output::{self, Described, Outcome};
 use crate::render::plain;
 
 /// `Arguments` are the flags of `prompt parse`.
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     /// What brackets mean
     #[arg(long, value_enum, default_value_t)]
     dialect: DialectName,
-    /// Reads one JSON string a line from standard input and prints one array a line
+    /// Reads one JSON string a line from standard input and prints one array a line; what fails is an object with `error`
     #[arg(long, conflicts_with_all = ["words", "file"])]
     pub(crate) lines: bool,
 }
@@ -43,22 +44,24 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One prompt after another, for programs; a line that fails ends it and is named.
+/// One prompt after another, for programs. A line that fails is answered by an error, and the others go on.
 fn lines(dialect: DialectName) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
-    for (number, line) in io::stdin().lock().lines().enumerate() {
-        let wrong = |problem: String| Error::invalid_input(format!("Line {}: {problem}", number + 1));
-        let text: String = serde_json::from_str(&line?)
-            .map_err(|error| wrong(format!("this is no JSON string: {error}.")))?;
-        match effective_weights(&text, dialect.into()) {
-            Ok(pieces) => serde_json::to_writer(&mut out, &pieces).map_err(io::Error::from)?,
-            Err(error) => {
-                out.flush()?;
-                return Err(wrong(error.to_string()).into());
-            }
-        }
-        out.write_all(b"\n")?;
+    let mut code = ExitCode::SUCCESS;
+    for line in io::stdin().lock().lines() {
+        let answer = weights_of_line(&line?, dialect).or_else(|error| {
+            code = output::exit_code(error.kind());
+            serde_json::to_string(&BTreeMap::from([("error", Described::from(&error))]))
+        });
+        writeln!(out, "{}", answer.map_err(io::Error::from)?)?;
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+fn weights_of_line(line: &str, dialect: DialectName) -> Result<String> {
+    let text: String = serde_json::from_str(line)
+        .map_err(|error| Error::invalid_input(format!("This line is no JSON string: {error}.")))?;
+    let pieces = effective_weights(&text, dialect.into())?;
+    serde_json::to_string(&pieces).map_err(|error| Error::invalid_input(error.to_string()))
 }
