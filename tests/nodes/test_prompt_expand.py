@@ -145,6 +145,33 @@ def test_a_fixed_text_stays_as_it_is(client, folder):
     assert drawn(client, fixed_text=fixed, template="a") == ["a"]
 
 
+def replayed(client, count, **inputs):
+    """The widgets of the node in the workflow that pictures of a run are saved with."""
+    entry = defaults(client, WILDCARDS, count=count, **inputs)
+    saved = ["{a|b|c|d} {1|2}", 3, "fixed", "random", count, "populate", ""]
+    workflow = {"nodes": [{"id": 7, "type": WILDCARDS, "widgets_values": saved}, {"id": 8}], "links": []}
+    done = client.run({"7": entry}, extra_data={"extra_pnginfo": {"workflow": workflow}})
+    return done.entry["prompt"][3]["extra_pnginfo"]["workflow"]["nodes"][0]["widgets_values"]
+
+
+def test_a_saved_picture_replays(client):
+    entry = {"template": "{a|b|c|d} {1|2}", "seed": 3}
+    [made] = drawn(client, **entry)
+    widgets = replayed(client, 1, **entry)
+    assert widgets == [entry["template"], 3, "fixed", "random", 1, "fixed", made]
+    assert drawn(client, template="x", source="fixed", fixed_text=made) == [made]
+
+
+def test_a_saved_picture_replays_lists(client):
+    entry = {"template": "{a|b|c|d} {1|2}", "seed": 3}
+    made = drawn(client, **entry, count=4)
+    kept = replayed(client, 4, **entry)[-1]
+    assert kept == "\n".join(made)
+    assert drawn(client, template="x", source="fixed", fixed_text=kept, count=4) == made
+    lines = replayed(client, 2, template="{a|b}\n{c|d}")
+    assert lines[-2:] == ["populate", ""], "lines of its own"
+
+
 def test_wildcards_are_shown(client):
     done = client.run(
         {"node": defaults(client, WILDCARDS, template="{1-60$$a}", mode="combinatorial", count=60)}

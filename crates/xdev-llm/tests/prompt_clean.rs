@@ -256,6 +256,18 @@ fn an_answer_of_a_model_becomes_a_prompt() {
 }
 
 #[test]
+fn what_is_protected_is_not_protected_again() {
+    let options = CleanOptions {
+        dialect: Dialect::A1111,
+        encoder_safe: EncoderSafe::Escape,
+        ..CleanOptions::default()
+    };
+    let text = clean("{2$$(:\\\\2$$", &options).text;
+    assert_eq!(text, "{2$$\\(:\\\\2$$");
+    assert_eq!(clean(&text, &options).text, text);
+}
+
+#[test]
 fn hostile_texts_take_no_time_and_no_stack() {
     let all = CleanOptions {
         case: Case::Title,

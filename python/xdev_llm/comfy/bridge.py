@@ -77,7 +77,7 @@ class Feed:
     def __init__(self, node_id, is_live=True):
         self._node_id = node_id
         self._shown_id = _display_id(node_id)
-        self._item = _list_index()
+        self._item = list_index()
         self._browser = PromptServer.instance.client_id
         # Where our JavaScript is not, ComfyUI's own text display takes its place.
         self._is_ours = self._browser in _browsers
@@ -216,7 +216,8 @@ def told(reply):
     return {"done": done, "server": server, "model": reply.model or stats.get("model_requested"), **detected}
 
 
-def _list_index():
+def list_index():
+    """Which item of a list the running node works on, where it runs for each; None where ComfyUI does not say."""
     try:
         from comfy_execution.utils import get_executing_context
     except ImportError:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import pictures
+
 CATEGORY = "XDev/LLM/Integration"
 PROMPT_CATEGORY = "XDev/Prompt"
 DEVELOPMENT_CATEGORY = "XDev/Development"
@@ -70,10 +72,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`Outcome` is what a run gives: a value for each output, and what the node's own panel shows."""
+    """`Outcome` is what a run gives: a value for each output, and what the node's own panel shows.
+
+    `kept` are values of widgets for the workflow that pictures of this run are saved with; see `Node.keeps`.
+    """
 
     values: tuple
     shown: dict[str, Any] | None = None
+    kept: dict[str, Any] | None = None
 
     @property
     def ui(self):
@@ -100,6 +106,8 @@ class Node:
     check: Callable[..., str] | None = None
     fingerprint: Callable | None = None
     category: str = CATEGORY
+    # Whether its outcomes have `kept`. All its inputs are widgets then.
+    keeps: bool = False
 
 
 def v3_class(node, io):
@@ -117,19 +125,23 @@ def v3_class(node, io):
             outputs=[_v3_output(given, io) for given in node.outputs],
             # So that a node works alone, without one that shows its text.
             is_output_node=True,
+            hidden=[io.Hidden.extra_pnginfo] if node.keeps else [],
         )
+
+    def finish(cls, outcome):
+        if outcome.kept:
+            pictures.keep(node, _node_id(), outcome.kept, cls.hidden.extra_pnginfo)
+        return io.NodeOutput(*outcome.values, ui=outcome.ui)
 
     # In V3 a hidden unique_id does not reach every method, and ComfyUI's own context does.
     if inspect.iscoroutinefunction(node.run):
 
         async def execute(cls, **values):
-            outcome = await node.run(_node_id(), **values)
-            return io.NodeOutput(*outcome.values, ui=outcome.ui)
+            return finish(cls, await node.run(_node_id(), **values))
     else:
 
         def execute(cls, **values):
-            outcome = node.run(_node_id(), **values)
-            return io.NodeOutput(*outcome.values, ui=outcome.ui)
+            return finish(cls, node.run(_node_id(), **values))
 
     body = {"define_schema": classmethod(define_schema), "execute": classmethod(execute)}
     if node.check:
@@ -153,13 +165,17 @@ def v1_class(node):
 
     def input_types(cls):
         types = {"required": {}, "optional": {}, "hidden": {"unique_id": "UNIQUE_ID"}}
+        if node.keeps:
+            types["hidden"]["extra_pnginfo"] = "EXTRA_PNGINFO"
         for given in node.inputs:
             kind = given.all_choices() if given.choices is not None else _v1_kind(given)
             types["optional" if given.optional else "required"][given.name] = (kind, given.all_options())
         return types
 
-    def execute(self, unique_id=None, **values):
+    def execute(self, unique_id=None, extra_pnginfo=None, **values):
         outcome = _to_its_end(node.run(unique_id, **values))
+        if outcome.kept:
+            pictures.keep(node, unique_id, outcome.kept, extra_pnginfo)
         if outcome.ui is None:
             return outcome.values
         return {"ui": outcome.ui, "result": outcome.values}
@@ -177,10 +193,14 @@ def v1_class(node):
         "execute": execute,
     }
     if node.check:
-        body["VALIDATE_INPUTS"] = classmethod(lambda cls, unique_id=None, **values: _checked(node, values))
+        body["VALIDATE_INPUTS"] = classmethod(
+            lambda cls, unique_id=None, extra_pnginfo=None, **values: _checked(node, values)
+        )
     if node.fingerprint:
         body["IS_CHANGED"] = classmethod(
-            lambda cls, unique_id=None, **values: _to_its_end(node.fingerprint(unique_id, **values))
+            lambda cls, unique_id=None, extra_pnginfo=None, **values: _to_its_end(
+                node.fingerprint(unique_id, **values)
+            )
         )
     return type(node.node_id, (), body)
 

@@ -8,11 +8,13 @@ import os
 
 import xdev_llm
 
+from .. import bridge
 from ..schema import PROMPT_CATEGORY, Input, Node, Outcome, Output
 from . import shared
 
 _TEXT = {"multiline": True, "dynamicPrompts": False}
 RANDOM = "random"
+POPULATE = "populate"
 FIXED = "fixed"
 # More lines than this are not read in a node.
 _SHOWN = 50
@@ -50,15 +52,17 @@ INPUTS = (
     Input(
         "source",
         "COMBO",
-        "populate: prompts are made of the template. fixed: fixed_text is the prompt as it stands, whatever the files hold now.",
-        default="populate",
+        "populate: prompts are made of the template. fixed: fixed_text is the prompt as it stands, whatever the files hold now; so "
+        "it is in the workflow of a saved picture.",
+        default=POPULATE,
         optional=True,
-        choices=["populate", FIXED],
+        choices=[POPULATE, FIXED],
     ),
     Input(
         "fixed_text",
         "STRING",
-        "The prompt where source is fixed: copy here what the node shows, and the saved picture keeps it.",
+        "The prompt where source is fixed; with a count above 1, one a line. Saved pictures hold what was made: load one, and "
+        "it is here.",
         default="",
         optional=True,
         options=_TEXT,
@@ -93,7 +97,9 @@ def run(node_id, **values):
     """Gives the prompts; the first of them also alone."""
     if values.get("source") == FIXED:
         text = values.get("fixed_text", "")
-        return Outcome((text, [text], "fixed_text as it stands"), {"report": text})
+        lines = text.splitlines() if values["count"] > 1 else []
+        prompts = lines or [text]
+        return Outcome((prompts[0], prompts, "fixed_text as it stands"), {"report": text})
     from xdev_llm import prompt
 
     template, seed, count, known = values["template"], values["seed"], values["count"], wildcards()
@@ -109,7 +115,17 @@ def run(node_id, **values):
     shown = "\n".join(prompts[:_SHOWN])
     if len(prompts) > _SHOWN:
         shown += f"\n… and {len(prompts) - _SHOWN} more"
-    return Outcome((prompts[0], prompts, info), {"report": shown})
+    return Outcome((prompts[0], prompts, info), {"report": shown}, _kept(prompts, count))
+
+
+def _kept(prompts, count):
+    """What makes a saved picture replay: the prompts in place of the template they were made of."""
+    is_one_of_several = bool(bridge.list_index())
+    has_lines_of_its_own = count > 1 and any("\n" in prompt for prompt in prompts)
+    if is_one_of_several or has_lines_of_its_own:
+        # Then template and seed have to do.
+        return {"source": POPULATE}
+    return {"source": FIXED, "fixed_text": "\n".join(prompts)}
 
 
 def check(**values):
@@ -118,7 +134,7 @@ def check(**values):
 
     given = {name: value for name, value in values.items() if value is not None}
     problems = shared.keys_in(given) + shared.unknown_choices(INPUTS, given) + shared.out_of_range(INPUTS, given)
-    if "template" in given and values.get("source", "populate") == "populate":
+    if "template" in given and values.get("source", POPULATE) == POPULATE:
         try:
             prompt.iterate(given["template"], wildcards=wildcards())
         except xdev_llm.InvalidInput as error:
@@ -145,4 +161,5 @@ PROMPT_WILDCARDS = Node(
     check=check,
     fingerprint=fingerprint,
     category=PROMPT_CATEGORY,
+    keeps=True,
 )

@@ -29,8 +29,11 @@ pub(super) fn protect(text: &str, options: &CleanOptions) -> Option<(String, usi
     if is_spoilt {
         for node in prompt.nodes().iter().filter(|node| node.kind == Kind::Text) {
             for (at, character) in text[node.span.clone()].char_indices() {
-                if is_special(character, dialect) && character != '\\' {
-                    let place = node.span.start + at;
+                let place = node.span.start + at;
+                if is_special(character, dialect)
+                    && character != '\\'
+                    && !is_protected(&text[..place], dialect)
+                {
                     edits.replace(place..place, "\\");
                 }
             }
@@ -38,4 +41,13 @@ pub(super) fn protect(text: &str, options: &CleanOptions) -> Option<(String, usi
     }
     let count = edits.len();
     (count > 0).then(|| (edits.apply(text), count))
+}
+
+/// Whether a backslash protects what follows this text; a head of a choice that has no end is text with backslashes.
+fn is_protected(before: &str, dialect: Dialect) -> bool {
+    let backslashes = before.len() - before.trim_end_matches('\\').len();
+    match dialect {
+        Dialect::Comfyui => backslashes > 0,
+        Dialect::A1111 => backslashes % 2 == 1,
+    }
 }
