@@ -4,6 +4,7 @@ One node for each contract, named Probe...; the same prompts run on the contract
 """
 
 import asyncio
+import json
 import math
 import threading
 import time
@@ -321,6 +322,17 @@ class ProbeClip(Node):
 
     def run(self, is_there):
         return (Tokenizer() if is_there else None,)
+
+
+class ProbePicture(Node):
+    """Gives the workflow that a picture would be saved with after what is linked to it has run."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"after": ("STRING", {})}, "hidden": {"extra_pnginfo": "EXTRA_PNGINFO"}}
+
+    def run(self, after, extra_pnginfo=None):
+        return (json.dumps((extra_pnginfo or {}).get("workflow")),)
 
 
 NODE_CLASS_MAPPINGS = {
