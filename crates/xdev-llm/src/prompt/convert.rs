@@ -45,7 +45,11 @@ pub fn convert(text: &str, from: Dialect, to: Dialect) -> Result<Conversion> {
 /// Writes a piece with one bracket around it where it has a weight.
 pub(super) fn write_piece(piece: &str, weight: f64, dialect: Dialect, converted: &mut String) {
     let written = format_weight(weight);
-    let escaped = escape(piece, dialect);
+    let mut escaped = escape(piece, dialect);
+    if dialect == Dialect::Comfyui {
+        // With one of two other control characters ComfyUI takes it for a parenthesis, and words have none.
+        escaped.retain(|character| character != '\0');
+    }
     if written == "1" {
         converted.push_str(&escaped);
         return;

@@ -90,11 +90,11 @@ pub fn check_template(text: &str) {
     assert_eq!(template.draws(7).next(), template.draws(7).next(), "{text:?}");
 }
 
-/// Every character but white space with its weight. `BREAK` is a word in one dialect only.
+/// Every character but white space and NUL with its weight. `BREAK` is a word in one dialect only.
 fn weighted_words(pieces: &[Weighted<'_>]) -> Vec<(char, f64)> {
     let pieces = pieces.iter().map(|(text, weight)| (text.replace("BREAK", ""), *weight));
     let words = pieces.flat_map(|(text, weight)| {
-        let text: Vec<char> = text.chars().filter(|each| !each.is_whitespace()).collect();
+        let text: Vec<char> = text.chars().filter(|each| !each.is_whitespace() && *each != '\0').collect();
         text.into_iter().map(move |character| (character, weight))
     });
     words.collect()
