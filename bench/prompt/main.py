@@ -9,6 +9,7 @@ import collections
 import gc
 import json
 import os
+import random
 import statistics
 import sys
 import time
@@ -140,17 +141,46 @@ def weights(bench):
         )
 
 
+def rare_words(tokenizer, count):
+    """Words of the vocabulary in random order, a third of them glued to another one."""
+    choose = random.Random(1)
+    vocabulary = sorted(word[:-4] for word in tokenizer.get_vocab() if word.endswith("</w>"))
+    vocabulary = [word for word in vocabulary if word.isascii() and word.isalpha()]
+    made = (choose.choice(vocabulary) + choose.choice(["", "", choose.choice(vocabulary)]) for _ in range(count))
+    return " ".join(made)
+
+
 def tokens(bench):
-    """Counting CLIP tokens beside `transformers`, where both are there."""
-    ours, theirs = getattr(prompt, "count_clip_tokens", None), peers.clip_tokenizer()
-    if ours is None or theirs is None:
+    """Counting CLIP tokens beside `transformers`, where that is there."""
+    tokenizer = peers.clip_tokenizer()
+    if tokenizer is None:
         return
-    short = "a lighthouse at golden hour, oil painting, soft rim light, mist over the sea, highly detailed"
-    for name, text in (("a short prompt", short), ("a prompt of 100 KB", (short + ", ") * 1_100)):
+    tags = "masterpiece, best quality, 1girl, long_hair, blue eyes, looking at viewer, outdoors, neon lights, "
+    prose = "A weathered lighthouse keeper stands on the rocky shore at dusk, lit by the sweeping beam. "
+    foreign = "一个女孩站在雨中的东京街头, Ночной город, 東京タワーの夜景, "
+    texts = {
+        "a prompt of 200 bytes": tags * 2,
+        "a prompt of 60 rare words": rare_words(tokenizer, 60),
+        "100 kB of tags": tags * 1000,
+        "100 kB of prose": prose * 1100,
+        "100 kB of rare words": rare_words(tokenizer, 14_000),
+        "60 kB of Chinese, Russian and Japanese": foreign * 600,
+        "one word of 50 kB": "abcde" * 10_000,
+    }
+    for name, text in texts.items():
+        times = 200 if len(text) < 1000 else 1
+
+        def theirs(text=text):
+            return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+        # Chinese it cuts differently from the slow tokenizer, which is ComfyUI's and ours.
+        if text.isascii() and prompt.count_clip_tokens(text) != theirs():
+            raise SystemExit(f"ours and the peer's tokens of {name} differ")
         bench.pair(
             f"CLIP tokens of {name}",
-            lambda text=text: ours(text),
-            lambda text=text: theirs(text),
+            lambda text=text, times=times: [prompt.count_clip_tokens(text) for _ in range(times)],
+            lambda theirs=theirs, times=times: [theirs() for _ in range(times)],
+            count=times,
             unit="us",
             goal="under 1",
         )

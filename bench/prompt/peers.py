@@ -45,7 +45,7 @@ def weights_parser():
 
 
 def clip_tokenizer():
-    """CLIP's tokenizer of `transformers`: text -> number of tokens; None without a ComfyUI, which has its files."""
+    """CLIP's fast tokenizer of `transformers`; None without it or without a ComfyUI, which has its files."""
     folder = comfyui()
     if folder is None:
         return None
@@ -53,5 +53,4 @@ def clip_tokenizer():
         from transformers import CLIPTokenizerFast
     except ImportError:
         return None
-    tokenizer = CLIPTokenizerFast.from_pretrained(str(folder / "comfy" / "sd1_tokenizer"))
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return CLIPTokenizerFast.from_pretrained(str(folder / "comfy" / "sd1_tokenizer"))

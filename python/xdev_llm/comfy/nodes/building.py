@@ -11,7 +11,6 @@ import xdev_llm
 from ..schema import Input
 from . import shared
 
-TEXT = {"multiline": True, "dynamicPrompts": False}
 # Numbers up to here go through JavaScript unharmed.
 SEED_LIMIT = 2**53 - 1
 
@@ -48,17 +47,6 @@ def seed():
         default=0,
         optional=True,
         options={"min": -1, "max": SEED_LIMIT, "control_after_generate": "fixed"},
-    )
-
-
-def validate_input():
-    """The widget that says when fields are looked at."""
-    return Input(
-        "validate_input",
-        "BOOLEAN",
-        "Look at every field when you press Run, and name each bad one. Off: they are looked at when the node runs.",
-        default=True,
-        optional=True,
     )
 
 

@@ -16,10 +16,9 @@ FALLBACK_ON_ERROR = "use fallback text"
 WHEN_CHANGED = "when something changed"
 ALWAYS = "always"
 
-_TEXT = {"multiline": True, "dynamicPrompts": False}
 
 INPUTS = (
-    Input("prompt", "STRING", "What you ask the model.", default="", options=_TEXT),
+    Input("prompt", "STRING", "What you ask the model.", default="", options=shared.TEXT),
     shared.server_url("http://localhost:1234"),
     shared.MODEL,
     shared.PRESET,
@@ -29,7 +28,7 @@ INPUTS = (
         "How the model shall behave. It takes the place of a system message in message_history.",
         default="",
         optional=True,
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "message_history",
@@ -38,7 +37,7 @@ INPUTS = (
         "another chat here to go on from it.",
         default="",
         optional=True,
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     shared.TEMPERATURE,
     shared.MAX_TOKENS,
@@ -60,13 +59,7 @@ INPUTS = (
         optional=True,
         options={"min": 5, "max": 300},
     ),
-    Input(
-        "validate_input",
-        "BOOLEAN",
-        "Look at all fields when you press Queue, and name every wrong one. Off: they are looked at when the node runs.",
-        default=True,
-        optional=True,
-    ),
+    shared.VALIDATE_INPUT,
     Input(
         "seed",
         "INT",
@@ -103,7 +96,7 @@ INPUTS = (
         "The response when on_error says so. The next run asks the model again.",
         default="",
         optional=True,
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "run_again",

@@ -8,7 +8,6 @@ import xdev_llm
 from ..schema import Input, Node, Outcome, Output
 from . import shared
 
-_TEXT = {"multiline": True, "dynamicPrompts": False}
 
 INPUTS = (
     Input(
@@ -16,10 +15,10 @@ INPUTS = (
         "STRING",
         "The conversation so far, as JSON; empty begins a new one. Link full_conversation of a chat here.",
         default="",
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     Input("role", "COMBO", "Who says the message.", default="user", choices=["user", "assistant", "system"]),
-    Input("content", "STRING", "The message to add; empty adds none.", default="", options=_TEXT),
+    Input("content", "STRING", "The message to add; empty adds none.", default="", options=shared.TEXT),
     Input(
         "max_tokens",
         "INT",

@@ -33,7 +33,7 @@ INPUTS = (
         "as JSON. Empty: one is made.",
         default="",
         optional=True,
-        options={"multiline": True, "dynamicPrompts": False},
+        options=shared.TEXT,
     ),
     Input(
         "size_parameter",

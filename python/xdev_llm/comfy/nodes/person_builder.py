@@ -4,7 +4,7 @@ Not here: which words there are and what goes with what (the engine).
 """
 
 from ..schema import PROMPT_CATEGORY, Input, Node, Outcome, Output
-from . import building
+from . import building, shared
 
 CATEGORIES = (
     "age",
@@ -39,7 +39,7 @@ INPUTS = (
         "Words of your own, at the end of the person.",
         default="",
         optional=True,
-        options=building.TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "add_quality",
@@ -56,14 +56,14 @@ INPUTS = (
         optional=True,
     ),
     building.seed(),
-    building.validate_input(),
+    shared.VALIDATE_INPUT,
     Input(
         "prompt",
         "STRING",
         "The prompt that the person is added to. Nothing is added to it by auto that contradicts what it says.",
         default="",
         optional=True,
-        options=building.TEXT,
+        options=shared.TEXT,
     ),
     building.position("person"),
 )

@@ -19,7 +19,7 @@ INPUTS = (
         "STRING",
         "The prompt to look at. It is not changed.",
         default="",
-        options={"multiline": True, "dynamicPrompts": False},
+        options=shared.TEXT,
     ),
     Input(
         "analysis_level",

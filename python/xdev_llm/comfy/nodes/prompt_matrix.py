@@ -10,7 +10,6 @@ import xdev_llm
 from ..schema import PROMPT_CATEGORY, Input, Node, Outcome, Output
 from . import shared
 
-_TEXT = {"multiline": True, "dynamicPrompts": False}
 # More lines than this are not read in a node.
 _SHOWN = 50
 
@@ -21,7 +20,7 @@ INPUTS = (
         "The parts, with upright bars between them; a line is a group of its own. A part may hold choices in curly brackets, "
         "which are combined with all else.",
         default="red | green | blue",
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "combination_mode",
@@ -37,7 +36,7 @@ INPUTS = (
         "Stands before each combination as it is. Empty: nothing does.",
         default="",
         optional=True,
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     Input("separator", "STRING", "What stands between two parts.", default=", ", optional=True),
     Input(

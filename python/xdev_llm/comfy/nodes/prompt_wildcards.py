@@ -12,7 +12,6 @@ from .. import bridge
 from ..schema import PROMPT_CATEGORY, Input, Node, Outcome, Output
 from . import shared
 
-_TEXT = {"multiline": True, "dynamicPrompts": False}
 RANDOM = "random"
 POPULATE = "populate"
 FIXED = "fixed"
@@ -26,7 +25,7 @@ INPUTS = (
         "The prompt: choices in curly brackets with upright bars between them, and __name__ for a line of the file name.txt in "
         "the folder wildcards of ComfyUI. The help page tells all of it.",
         default="a {red|blue|green} {cat|dog}",
-        options=_TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "seed",
@@ -65,7 +64,7 @@ INPUTS = (
         "it is here.",
         default="",
         optional=True,
-        options=_TEXT,
+        options=shared.TEXT,
     ),
 )
 

@@ -13,6 +13,9 @@ from ..schema import Input
 # The Sampling node's wire.
 SAMPLING_KIND = "XDEV_LLM_SAMPLING"
 
+# The options of a widget for text. ComfyUI's own dynamic prompts would cut URLs and the braces of JSON.
+TEXT = {"multiline": True, "dynamicPrompts": False}
+
 MODEL = Input(
     "model",
     "STRING",
@@ -89,12 +92,9 @@ STOP = Input(
     "Texts that end the answer, one a line; they are not part of it.",
     default="",
     optional=True,
-    options={"multiline": True, "dynamicPrompts": False},
+    options=TEXT,
 )
 
-# The options of a widget for a prompt.
-TEXT = {"multiline": True, "dynamicPrompts": False}
-# For nodes that change prompts.
 VALIDATE_INPUT = Input(
     "validate_input",
     "BOOLEAN",

@@ -4,7 +4,7 @@ Not here: which words there are and what goes with what (the engine), a style by
 """
 
 from ..schema import PROMPT_CATEGORY, Input, Node, Outcome, Output
-from . import building, styles
+from . import building, shared, styles
 
 CATEGORIES = ("primary_style", "medium", "color_palette", "lighting", "composition", "texture")
 
@@ -31,7 +31,7 @@ INPUTS = (
         "which the prompt is put.",
         default="",
         optional=True,
-        options=building.TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "add_technical",
@@ -56,14 +56,14 @@ INPUTS = (
         optional=True,
     ),
     building.seed(),
-    building.validate_input(),
+    shared.VALIDATE_INPUT,
     Input(
         "prompt",
         "STRING",
         "The prompt that the style is added to. Nothing is added to it by auto that contradicts what it says.",
         default="",
         optional=True,
-        options=building.TEXT,
+        options=shared.TEXT,
     ),
     building.position("style"),
     Input(

@@ -16,7 +16,7 @@ INPUTS = (
         "STRING",
         "The prompt that is put into the style.",
         default="",
-        options=building.TEXT,
+        options=shared.TEXT,
     ),
     Input(
         "style",
@@ -41,7 +41,7 @@ INPUTS = (
         "What you do not want anyway; that of the style goes behind it.",
         default="",
         optional=True,
-        options=building.TEXT,
+        options=shared.TEXT,
     ),
 )
 
