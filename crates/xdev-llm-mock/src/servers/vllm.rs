@@ -78,7 +78,7 @@ fn chat(context: &Context<'_>) -> Answer {
         return error(400, "BadRequestError", &message, None).into();
     }
     let limits = Limits::openai(&context.body, &["max_completion_tokens", "max_tokens"]);
-    context.openai_chat(&model.id, &limits)
+    context.openai_chat(&model.id, context.shared.memory.lease(&model.id), &limits)
 }
 
 /// The 400 a request deserves, in the server's words.

@@ -68,7 +68,9 @@ pub(super) fn error(personality: Personality, status: u16, message: &str, parame
     };
     let body = match personality {
         Personality::Jan | Personality::DockerModelRunner => return Reply::text(status, message),
-        Personality::LlamaCpp => json!({"error": {"code": status, "message": message, "type": kind}}),
+        personality if personality.is_llamacpp() => {
+            json!({"error": {"code": status, "message": message, "type": kind}})
+        }
         Personality::Vllm => {
             json!({"error": {"message": message, "type": "BadRequestError", "param": parameter, "code": status}})
         }
@@ -207,7 +209,8 @@ fn chat(context: &Context<'_>) -> Answer {
         _ => None,
     };
     limits.max_tokens = limits.max_tokens.or(default);
-    context.openai_chat(&model, &limits)
+    let lease = context.shared.memory.lease(&model);
+    context.openai_chat(&model, lease, &limits)
 }
 
 /// The model that answers, or the server's own way to say that it does not know the name.
