@@ -178,7 +178,7 @@ impl Model {
             ],
             Personality::KoboldCpp => vec![Model::new("koboldcpp/SmolLM2-135M-Instruct")],
             Personality::MistralRs => {
-                vec![Model::new("default"), Model::new("HuggingFaceTB/SmolLM2-135M-Instruct")]
+                vec![Model::new("default").unloaded(), Model::new("HuggingFaceTB/SmolLM2-135M-Instruct")]
             }
             Personality::DockerModelRunner => vec![Model::new("ai/smollm2:latest")],
             Personality::Gpt4All => vec![Model::new("Llama 3.2 1B Instruct")],

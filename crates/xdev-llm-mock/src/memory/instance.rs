@@ -57,6 +57,8 @@ pub struct Instance {
     pub(super) serial: u64,
     pub(super) vram_limit: Option<u64>,
     pub(super) used: Instant,
+    /// When its load began.
+    pub(super) began: Instant,
     /// When the state it is in ends: a load or an unload.
     pub(super) changes_at: Instant,
     pub(super) stopped: Arc<AtomicBool>,
@@ -76,6 +78,7 @@ impl Instance {
             serial,
             vram_limit: None,
             used: Instant::now(),
+            began: Instant::now(),
             changes_at: ready_at,
             stopped: Arc::default(),
         }
@@ -94,6 +97,13 @@ impl Instance {
 
     pub(crate) fn is_loaded(&self) -> bool {
         self.state == InstanceState::Loaded
+    }
+
+    /// How much of its load is done, from 0 to 1.
+    pub(crate) fn progress(&self) -> f64 {
+        let whole = self.changes_at.saturating_duration_since(self.began).as_secs_f64();
+        let done = self.began.elapsed().as_secs_f64();
+        if self.state == InstanceState::Loading && whole > 0.0 { (done / whole).min(1.0) } else { 1.0 }
     }
 
     pub(super) fn holds_memory(&self) -> bool {

@@ -262,6 +262,15 @@ impl State {
         ids.iter().filter(|id| self.unload(id)).count()
     }
 
+    /// Drops everything at once, as the end of a process does.
+    pub(crate) fn clear_instances(&mut self) {
+        for index in 0..self.instances.len() {
+            self.begin_unload(index);
+            self.instances[index].changes_at = Instant::now();
+        }
+        self.settle(Instant::now());
+    }
+
     /// Lets a model stay so long without work from now on; 0 sends it away once it is idle.
     pub(crate) fn keep(&mut self, model: &str, keep: Option<Duration>) {
         let now = Instant::now();
@@ -290,23 +299,30 @@ impl State {
         }
     }
 
-    /// Takes an instance's memory back until it is asked again.
-    pub(crate) fn put_to_sleep(&mut self, id: &str) -> bool {
-        let found = self.instances.iter().position(|one| one.id == id && one.is_loaded());
-        if let Some(index) = found {
-            self.instances[index].state = InstanceState::Sleeping;
-            let model = self.instances[index].model.clone();
-            self.note(&model, Some(InstanceState::Sleeping));
+    /// Takes the memory of all instances back until they are woken, and cuts what runs on them.
+    pub(crate) fn put_to_sleep(&mut self) {
+        for instance in self.instances.iter_mut().filter(|one| one.is_loaded()) {
+            instance.stop();
+            instance.stopped = Arc::default();
+            instance.state = InstanceState::Sleeping;
         }
-        found.is_some()
+    }
+
+    /// Wakes what sleeps; it takes as long as a load.
+    pub(crate) fn wake_all(&mut self) {
+        for index in 0..self.instances.len() {
+            if self.instances[index].state == InstanceState::Sleeping {
+                self.wake(index);
+            }
+        }
+        self.settle(Instant::now());
     }
 
     fn wake(&mut self, index: usize) {
-        let delay = self.options.load_delay;
+        let now = Instant::now();
         let instance = &mut self.instances[index];
         instance.state = InstanceState::Loading;
-        instance.changes_at = Instant::now() + delay;
-        self.settle(Instant::now());
+        (instance.began, instance.changes_at) = (now, now + self.options.load_delay);
     }
 
     fn reload(&mut self, index: usize, context_length: usize) {
@@ -319,7 +335,8 @@ impl State {
         instance.context_length = context_length;
         instance.failure = failure;
         instance.serial = serial;
-        instance.changes_at = Instant::now() + delay;
+        instance.began = Instant::now();
+        instance.changes_at = instance.began + delay;
         let model = instance.model.clone();
         self.count(&model, |counts| counts.reloads += 1);
         self.note(&model, Some(InstanceState::Loading));

@@ -53,8 +53,8 @@ pub(crate) struct State {
     counts: HashMap<String, Counts>,
     pub(crate) downloads: Vec<Download>,
     pub(crate) changes: Vec<Change>,
-    /// The level at which vLLM sleeps.
-    pub(crate) asleep: Option<u8>,
+    /// What of vLLM sleeps: `weights` and `kv_cache`, or nothing.
+    pub(crate) asleep: Vec<String>,
     /// Counts what was begun; the highest is the newest.
     serial: u64,
 }
@@ -68,7 +68,7 @@ impl Memory {
             counts: HashMap::new(),
             downloads: Vec::new(),
             changes: Vec::new(),
-            asleep: None,
+            asleep: Vec::new(),
             serial: 0,
         };
         state.set_models(options.models.clone());

@@ -1,33 +1,48 @@
-//! The other model servers: what they are known by, their errors, and a plain OpenAI chat.
+//! The other model servers: their errors, their lists, and a plain OpenAI chat.
+//!
+//! What each is known by and how it manages its models is in the file of its name; `identity` has those that manage none.
+
+mod docker_model_runner;
+mod gpt4all;
+mod identity;
+mod koboldcpp;
+mod lemonade;
+mod llama_swap;
+mod localai;
+mod mistral_rs;
+mod tabbyapi;
+mod text_generation_webui;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Context, openai_models};
-use crate::chat::{Limits, quote};
+use super::{Answer, Context, NotLoaded, openai_models};
+use crate::chat::Limits;
 use crate::http::Reply;
+use crate::memory::{Lease, Load};
+use crate::model::Model;
 use crate::openai::CREATED;
 use crate::personality::Personality;
 
 pub(super) fn answer(context: &Context<'_>) -> Answer {
     let personality = context.personality();
     let (method, path) = context.route();
-    let identity = match personality {
-        Personality::SgLang => sglang(context, method, path),
-        Personality::KoboldCpp => koboldcpp(context, method, path),
-        Personality::TextGenerationWebUi => text_generation_webui(context, method, path),
-        Personality::TabbyApi => tabbyapi(context, method, path),
-        Personality::MistralRs => mistral_rs(method, path),
-        Personality::LlamaSwap => llama_swap(context, method, path),
-        Personality::Lemonade => lemonade(context, method, path),
-        Personality::LocalAi => localai(method, path),
-        Personality::Jan => jan(context, method, path),
-        Personality::LiteLlm => litellm(method, path),
-        Personality::DockerModelRunner => docker_model_runner(method, path),
-        Personality::MlxLm if (method, path) == ("GET", "/health") => Some(ok(r#"{"status":"ok"}"#)),
+    let own = match personality {
+        Personality::SgLang => identity::sglang(context, method, path).map(Answer::from),
+        Personality::Jan => identity::jan(context, method, path).map(Answer::from),
+        Personality::LiteLlm => identity::litellm(method, path).map(Answer::from),
+        Personality::KoboldCpp => koboldcpp::answer(context, method, path),
+        Personality::TextGenerationWebUi => text_generation_webui::answer(context, method, path),
+        Personality::TabbyApi => tabbyapi::answer(context, method, path),
+        Personality::MistralRs => mistral_rs::answer(context, method, path),
+        Personality::LlamaSwap => llama_swap::answer(context, method, path),
+        Personality::Lemonade => lemonade::answer(context, method, path),
+        Personality::LocalAi => localai::answer(context, method, path),
+        Personality::DockerModelRunner => docker_model_runner::answer(context, method, path),
+        Personality::MlxLm if (method, path) == ("GET", "/health") => Some(ok(r#"{"status":"ok"}"#).into()),
         _ => None,
     };
-    if let Some(reply) = identity {
-        return reply.into();
+    if let Some(answer) = own {
+        return answer;
     }
     let Some(rest) = openai_path(personality, path) else {
         return not_found(context).into();
@@ -127,49 +142,51 @@ fn not_found(context: &Context<'_>) -> Reply {
             "Error: KoboldCpp HTTP Server is running, but this endpoint does not exist. Please check the URL.",
         ),
         Personality::Generic => error(Personality::Generic, 404, "Invalid URL", None),
-        Personality::LlamaSwap => swap_error(context, 404, "not found"),
+        Personality::LlamaSwap => llama_swap::refusal(context, 404, "not found"),
         _ => Reply::text(404, "Not Found"),
     }
 }
 
 fn models(context: &Context<'_>) -> Reply {
     let models = context.shared.models();
-    let plain = |owned_by, created| openai_models(&models, owned_by, created);
+    let loaded: Vec<Model> = models.iter().filter(|model| model.loaded).cloned().collect();
     match context.personality() {
-        Personality::SgLang => listed(context, |entry| {
+        Personality::SgLang => listed(&models, |_, entry| {
             entry["owned_by"] = json!("sglang");
             entry["root"] = entry["id"].clone();
             entry["max_model_len"] = json!(context.context_tokens());
         }),
-        Personality::MistralRs => listed(context, |entry| {
+        Personality::MistralRs => listed(&models, |model, entry| {
             entry["owned_by"] = json!("local");
-            entry["status"] = json!("loaded");
+            entry["status"] = json!(mistral_rs::status(context, &model.id));
         }),
-        Personality::MlxLm => listed(context, |_| {}),
-        Personality::LlamaSwap => listed(context, |entry| {
+        Personality::MlxLm => listed(&models, |_, _| {}),
+        Personality::LlamaSwap => listed(&models, |model, entry| {
             entry["owned_by"] = json!("llama-swap");
-            entry["status"] = json!({"value": "loaded"});
+            entry["status"] = json!({"value": if model.loaded { "loaded" } else { "unloaded" }});
         }),
-        Personality::KoboldCpp => plain("koboldcpp", CREATED),
-        Personality::TextGenerationWebUi => plain("user", 0),
-        Personality::TabbyApi => plain("tabbyAPI", CREATED),
-        Personality::Lemonade => plain("lemonade", CREATED),
-        Personality::Gpt4All => plain("humanity", 0),
-        Personality::Jan => plain("user", 1),
-        Personality::LiteLlm => plain("openai", CREATED),
-        Personality::DockerModelRunner => plain("docker", CREATED),
-        _ => plain("organization", CREATED),
+        Personality::Lemonade => listed(&models, lemonade::complete),
+        Personality::KoboldCpp => {
+            openai_models(&[Model::new(&koboldcpp::model_name(context))], "koboldcpp", CREATED)
+        }
+        Personality::TextGenerationWebUi => openai_models(&loaded, "user", 0),
+        Personality::TabbyApi => openai_models(&tabbyapi::listed(context), "tabbyAPI", CREATED),
+        Personality::Gpt4All => openai_models(&models, "humanity", 0),
+        Personality::Jan => openai_models(&models, "user", 1),
+        Personality::LiteLlm => openai_models(&models, "openai", CREATED),
+        Personality::DockerModelRunner => openai_models(&models, "docker", CREATED),
+        _ => openai_models(&models, "organization", CREATED),
     }
 }
 
 /// A model list with entries of a server's own.
-fn listed(context: &Context<'_>, complete: impl Fn(&mut Value)) -> Reply {
-    let entry = |model: &crate::model::Model| {
+fn listed(models: &[Model], complete: impl Fn(&Model, &mut Value)) -> Reply {
+    let entry = |model: &Model| {
         let mut entry = json!({"id": model.id, "object": "model", "created": CREATED});
-        complete(&mut entry);
+        complete(model, &mut entry);
         entry
     };
-    let data: Vec<Value> = context.shared.models().iter().map(entry).collect();
+    let data: Vec<Value> = models.iter().map(entry).collect();
     ok(&json!({"object": "list", "data": data}).to_string())
 }
 
@@ -187,7 +204,7 @@ fn chat(context: &Context<'_>) -> Answer {
         return bad("'messages' must be a list with at least one message", Some("messages"));
     }
     if personality == Personality::Gpt4All
-        && let Some(reply) = gpt4all_refusal(body)
+        && let Some(reply) = gpt4all::refusal(body)
     {
         return reply.into();
     }
@@ -209,24 +226,60 @@ fn chat(context: &Context<'_>) -> Answer {
         _ => None,
     };
     limits.max_tokens = limits.max_tokens.or(default);
-    let lease = context.shared.memory.lease(&model);
-    context.openai_chat(&model, lease, &limits)
+    match lease(context, &model) {
+        Ok(lease) => context.openai_chat(&model, lease, &limits),
+        Err(NotLoaded::Gone) => Answer::Silence,
+        Err(NotLoaded::Failed(text)) => match personality {
+            Personality::LlamaSwap => {
+                llama_swap::refusal(context, 502, &format!("unable to start process: {text}")).into()
+            }
+            _ => error(personality, 500, &text, None).into(),
+        },
+    }
+}
+
+/// What answers a chat: a server that manages its models loads the one that is asked for.
+fn lease(context: &Context<'_>, name: &str) -> Result<Option<Lease>, NotLoaded> {
+    let model = match context.personality() {
+        Personality::MistralRs => mistral_rs::resolve(context, name),
+        Personality::LlamaSwap
+        | Personality::Lemonade
+        | Personality::LocalAi
+        | Personality::DockerModelRunner => context.model(name),
+        _ => return Ok(context.shared.memory.lease(name)),
+    };
+    let Some(model) = model else {
+        return Ok(None);
+    };
+    let length = context.shared.memory.state().usual_context(&model);
+    context.ensure(&Load { just_in_time: true, ..Load::new(&model.id, length) }, false).map(Some)
 }
 
 /// The model that answers, or the server's own way to say that it does not know the name.
 fn model_or_refusal(context: &Context<'_>) -> Result<String, Reply> {
     let wanted = context.wanted_model();
+    let personality = context.personality();
+    // These have one model and do not look at the name.
+    if matches!(
+        personality,
+        Personality::KoboldCpp | Personality::TextGenerationWebUi | Personality::TabbyApi
+    ) {
+        let loaded = context.loaded_model().map(|model| model.id);
+        return loaded.ok_or_else(|| match personality {
+            Personality::TabbyApi => tabbyapi::nothing_loaded(),
+            personality => error(personality, 503, "No model is loaded", None),
+        });
+    }
     if let Some(model) = context.model(wanted) {
         return Ok(model.id);
     }
-    let personality = context.personality();
     let first = context.shared.models().into_iter().next().map(|model| model.id);
     match personality {
         Personality::Jan if first.is_none() => Err(Reply::text(503, "No models are available")),
         Personality::Jan => Err(Reply::text(404, &format!("No running session found for model '{wanted}'"))),
         Personality::DockerModelRunner => Err(Reply::text(404, &format!("model not found: {wanted}"))),
         Personality::LlamaSwap => {
-            Err(swap_error(context, 404, &format!("could not find real modelID for {wanted}")))
+            Err(llama_swap::refusal(context, 404, &format!("could not find real modelID for {wanted}")))
         }
         Personality::LiteLlm => {
             Err(error(personality, 400, &format!("Invalid model name passed in model={wanted}"), None))
@@ -236,239 +289,4 @@ fn model_or_refusal(context: &Context<'_>) -> Result<String, Reply> {
         }
         _ => first.ok_or_else(|| error(personality, 404, "No model is loaded", Some("model"))),
     }
-}
-
-/// llama-swap writes errors as the `Accept` header asks.
-fn swap_error(context: &Context<'_>, status: u16, message: &str) -> Reply {
-    let accept = context.request.header("accept").unwrap_or_default();
-    if accept.contains("json") || accept.contains("event-stream") {
-        error(Personality::Generic, status, message, None)
-    } else if accept.contains("html") {
-        Reply::html(status, &format!("<html><body>llama-swap: {message}</body></html>"))
-    } else {
-        Reply::text(status, &format!("llama-swap: {message}"))
-    }
-}
-
-/// GPT4All's 400 for everything it does not know or want.
-fn gpt4all_refusal(body: &Value) -> Option<Reply> {
-    const KNOWN: &[&str] = &[
-        "model",
-        "messages",
-        "max_tokens",
-        "n",
-        "temperature",
-        "top_p",
-        "min_p",
-        "user",
-        "service_tier",
-        "parallel_tool_calls",
-        "frequency_penalty",
-        "presence_penalty",
-        "logprobs",
-        "stream",
-    ];
-    let refuse = |message: String| {
-        Some(Reply::json(
-            400,
-            format!(
-                r#"{{"error":{{"message":{},"type":"invalid_request_error","param":null,"code":null}}}}"#,
-                quote(&message)
-            ),
-        ))
-    };
-    if let Some(key) = body.as_object()?.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-        return refuse(format!("Unrecognized request argument supplied: {key}"));
-    }
-    for key in ["stream", "logprobs"] {
-        if body[key] == true {
-            return refuse(format!("'{key}' is not supported"));
-        }
-    }
-    for key in ["frequency_penalty", "presence_penalty"] {
-        if body[key].as_f64().is_some_and(|value| value != 0.0) {
-            return refuse(format!("'{key}' is not supported"));
-        }
-    }
-    if body["max_tokens"].as_i64().is_some_and(|limit| limit < 1) {
-        return refuse("'max_tokens' must be at least 1".into());
-    }
-    for message in body["messages"].as_array()? {
-        let unknown = message.as_object()?.keys().find(|key| !matches!(key.as_str(), "role" | "content"));
-        if let Some(key) = unknown {
-            return refuse(format!("Unrecognized request argument supplied: {key}"));
-        }
-        if !message["content"].is_string() {
-            return refuse("'content' must be a string".into());
-        }
-        if !matches!(message["role"].as_str(), Some("system" | "user" | "assistant")) {
-            return refuse(format!("Invalid 'role': {}", message["role"]));
-        }
-    }
-    None
-}
-
-fn sglang(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    let model = context.loaded_model().map(|model| model.id).unwrap_or_default();
-    Some(match (method, path) {
-        ("GET", "/get_model_info" | "/model_info") => {
-            ok(&json!({"model_path": model, "tokenizer_path": model,
-            "is_generation": true, "preferred_sampling_params": null, "weight_version": "default"})
-            .to_string())
-        }
-        ("GET", "/get_server_info" | "/server_info") => {
-            ok(&json!({"model_path": model, "version": "0.5.6", "internal_states": [{}]}).to_string())
-        }
-        ("GET", "/health" | "/health_generate") => Reply::empty(200),
-        ("GET", "/api/tags") => ok(&json!({"models": [{"name": model, "model": model,
-            "modified_at": "2026-11-23T05:15:01Z", "size": 0, "digest": "sha256:sglang000",
-            "details": {"format": "sglang"}}]})
-        .to_string()),
-        _ => return None,
-    })
-}
-
-fn koboldcpp(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    let model = context.loaded_model().map_or_else(|| "inactive".to_owned(), |model| model.id);
-    Some(match (method, path) {
-        ("GET", "/api/extra/version") => ok(&json!({"result": "KoboldCpp", "version": "1.121",
-            "protected": context.shared.options.api_key.is_some(), "txt2img": false, "vision": false,
-            "transcribe": false, "multiplayer": false, "websearch": false, "tts": false, "embeddings": false,
-            "admin": 0})
-        .to_string()),
-        ("GET", "/.well-known/serviceinfo") => {
-            ok(r#"{"version":"0.2","software":{"name":"KoboldCpp","version":"1.121"},"api":{}}"#)
-        }
-        ("GET", "/api/v1/model") => ok(&json!({"result": model}).to_string()),
-        ("GET", "/api/extra/true_max_context_length") => {
-            ok(&json!({"value": context.context_tokens()}).to_string())
-        }
-        ("GET", "/api/extra/perf") => ok(r#"{"last_process_time":0.1,"queue":0,"idle":1,"uptime":10}"#),
-        ("GET", "/api/version") => ok(r#"{"version":"0.7.0"}"#),
-        ("GET", "/api/tags" | "/api/ps") => ok(
-            r#"{"models":[{"name":"koboldcpp","model":"koboldcpp:latest","digest":"b5dc5e784f2a3ee1582373093acf69a2f4e2ac1710b253a001712b86a61f88bb","details":{"format":"gguf"}}]}"#,
-        ),
-        ("GET", "/system_stats") => ok(
-            r#"{"system":{"os":"posix","comfyui_version":"v0.3.4"},"devices":[{"name":"koboldcpp","type":"cuda","index":0}]}"#,
-        ),
-        ("GET", "/slots") => Reply::json(501, r#"{"error":{"code":501,"message":"not supported"}}"#),
-        ("GET", "/") => Reply::html(200, "<!doctype html><title>KoboldAI Lite</title>"),
-        _ => return None,
-    })
-}
-
-fn text_generation_webui(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    let model = context.loaded_model().map_or_else(|| "None".to_owned(), |model| model.id);
-    Some(match (method, path) {
-        ("GET", "/v1/internal/health") => ok(r#"{"status":"ok"}"#),
-        ("GET", "/v1/internal/model/info") => {
-            ok(&json!({"model_name": model, "lora_names": [], "loader": "llama.cpp"}).to_string())
-        }
-        _ => return None,
-    })
-}
-
-fn tabbyapi(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    Some(match (method, path) {
-        ("GET", "/health") => ok(r#"{"status":"healthy","issues":[]}"#),
-        ("GET", "/.well-known/serviceinfo") => ok(
-            r#"{"version":0.1,"software":{"name":"TabbyAPI","repository":"github.com/theroyallab/tabbyAPI"},"api":{}}"#,
-        ),
-        ("GET", "/v1/model") if context.has_key() => {
-            let model = context.loaded_model()?;
-            ok(&json!({"id": model.id, "object": "model", "created": CREATED, "owned_by": "tabbyAPI",
-                "parameters": {"max_seq_len": context.context_tokens()}})
-            .to_string())
-        }
-        _ => return None,
-    })
-}
-
-fn mistral_rs(method: &str, path: &str) -> Option<Reply> {
-    matches!((method, path), ("GET", "/" | "/health")).then(|| Reply::text(200, "OK"))
-}
-
-fn llama_swap(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    Some(match (method, path) {
-        ("GET", "/running") => {
-            let entry = |model: crate::model::Model| {
-                json!({"model": model.id, "state": "ready", "cmd": "llama-server", "proxy": "http://127.0.0.1:5800",
-                    "ttl": 0, "name": "", "description": ""})
-            };
-            let running: Vec<Value> = context.loaded_model().into_iter().map(entry).collect();
-            ok(&json!({"running": running}).to_string())
-        }
-        ("GET", "/api/version") => {
-            ok(r#"{"version":"250","commit":"0123abc","build_date":"2026-10-01T00:00:00Z"}"#)
-        }
-        ("GET", "/health" | "/unload") => Reply::text(200, "OK"),
-        ("GET", "/") => Reply::empty(302).with("Location", "/ui"),
-        _ => return None,
-    })
-}
-
-fn lemonade(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    Some(match (method, path) {
-        ("GET", "/live") => ok(r#"{"status":"ok"}"#),
-        ("GET", "/v1/health" | "/api/v1/health" | "/v0/health" | "/api/v0/health") => {
-            let model = context.loaded_model().map(|model| model.id);
-            let loaded: Vec<Value> = model
-                .iter()
-                .map(|id| {
-                    json!({"model_name": id, "checkpoint": id, "type": "llm", "device": "cpu",
-                    "backend_url": "http://127.0.0.1:8001/v1", "last_use": CREATED})
-                })
-                .collect();
-            ok(&json!({"status": "ok", "version": "11.7.0", "websocket_port": 9000, "model_loaded": model,
-                "all_models_loaded": loaded})
-            .to_string())
-        }
-        ("GET", "/v1/chat/completions" | "/api/v1/chat/completions") => {
-            Reply::json(405, r#"{"error":"Method Not Allowed. This endpoint takes POST."}"#)
-        }
-        _ => return None,
-    })
-}
-
-fn localai(method: &str, path: &str) -> Option<Reply> {
-    Some(match (method, path) {
-        ("GET", "/.well-known/localai.json") => ok(
-            r#"{"version":"v4.9.0","endpoints":{"chat":"/v1/chat/completions","models":"/v1/models"},"endpoint_groups":{}}"#,
-        ),
-        ("GET", "/version") => ok(r#"{"version":"v4.9.0 (0123abc)"}"#),
-        ("GET", "/healthz" | "/readyz") => Reply::empty(200),
-        ("GET", "/") => Reply::html(200, "<!doctype html><title>LocalAI</title>"),
-        _ => return None,
-    })
-}
-
-fn jan(context: &Context<'_>, method: &str, path: &str) -> Option<Reply> {
-    match (method, path) {
-        ("GET", "/") => Some(Reply::html(200, "<!doctype html><title>Swagger UI</title>")),
-        (_, path) if path.starts_with("/v1") && !context.has_key() => {
-            let missing = context.request.header("authorization").is_none();
-            missing.then(|| Reply::text(401, "Missing authorization header"))
-        }
-        _ => None,
-    }
-}
-
-fn litellm(method: &str, path: &str) -> Option<Reply> {
-    Some(match (method, path) {
-        ("GET", "/health/liveliness" | "/health/liveness") => ok(r#""I'm alive!""#),
-        ("GET", "/health/readiness") => {
-            ok(r#"{"status":"healthy","db":"Not connected","litellm_version":"1.90.0"}"#)
-        }
-        _ => return None,
-    })
-}
-
-fn docker_model_runner(method: &str, path: &str) -> Option<Reply> {
-    Some(match (method, path) {
-        ("GET", "/") => Reply::text(200, "Docker Model Runner is running"),
-        ("GET", "/version") => ok(r#"{"version":"v1.2.0"}"#),
-        ("GET", "/engines/status") => ok(r#"{"llama.cpp":"Running"}"#),
-        ("GET", "/engines/ps") => ok("[]"),
-        _ => return None,
-    })
 }
