@@ -35,15 +35,15 @@ pub use config::{
     normalise_url, user_template,
 };
 pub use error::{Error, ErrorKind, Phase, Result};
-pub use model::{LoadState, ModelInfo, ModelKind, is_same_model, nearest, pick};
+pub use model::{LoadState, LoadedModel, ModelInfo, ModelKind, is_same_model, nearest, pick};
 pub use preset::{Preset, Presets};
 pub use stats::{GenerationStats, Percentiles, Stats, Summary, Totals, sparkline};
 pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic};
 
 #[cfg(feature = "client")]
 pub use client::{
-    ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Scan, Server, ServerInfo, ServerSource,
-    doctor,
+    ChatStream, Client, Found, Limits, LoadRequest, Loaded, Look, MemoryEvent, MemoryTask, Outcome, PORTS,
+    Preview, Pulled, Scan, Server, ServerInfo, ServerSource, Switched, Unload, Unloaded, doctor,
 };
 
 /// The README's example compiles.

@@ -9,6 +9,7 @@ mod discover;
 pub mod doctor;
 mod http;
 mod http1;
+mod memory;
 mod retry;
 mod server;
 mod stream;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 pub use discover::{Found, Look, Outcome, PORTS, Scan};
+pub use memory::{LoadRequest, Loaded, MemoryEvent, MemoryTask, Pulled, Switched, Unload, Unloaded};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
 pub use stream::{ChatStream, Limits};
 
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     chosen: Ttl<(), Found>,
     permits: Mutex<HashMap<String, Arc<Semaphore>>>,
     adjustments: Mutex<HashMap<String, Adjustment>>,
+    memory: Mutex<memory::Memory>,
 }
 
 impl std::fmt::Debug for Client {
@@ -91,6 +94,7 @@ impl Client {
             chosen: Ttl::default(),
             permits: Mutex::default(),
             adjustments: Mutex::default(),
+            memory: Mutex::default(),
         };
         Ok(Client { inner: Arc::new(inner) })
     }

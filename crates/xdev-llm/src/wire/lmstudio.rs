@@ -279,6 +279,7 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
         loaded_context_length: length(config, "context_length"),
         quantization: entry.get("quantization").and_then(|value| text(value, "name")).map(str::to_owned),
         size_bytes: count(entry, "size_bytes"),
+        vram_bytes: None,
         capabilities: names.iter().filter(|(key, _)| can(key)).map(|(_, name)| (*name).to_owned()).collect(),
         owned_by: None,
     })

@@ -298,6 +298,7 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
         loaded_context_length: None,
         quantization: text(details, "quantization_level").map(str::to_owned),
         size_bytes: count(entry, "size"),
+        vram_bytes: None,
         capabilities,
         owned_by: None,
     })
@@ -311,6 +312,7 @@ fn mark_loaded(body: &Value, models: &mut [ModelInfo]) -> Option<()> {
             .iter()
             .find(|entry| [text(entry, "name"), text(entry, "model")].contains(&Some(model.id.as_str())));
         model.state = if entry.is_some() { LoadState::Loaded } else { LoadState::NotLoaded };
+        model.vram_bytes = entry.and_then(|entry| count(entry, "size_vram"));
         model.loaded_context_length = entry
             .and_then(|entry| count(entry, "context_length"))
             .and_then(|length| u32::try_from(length).ok());

@@ -144,6 +144,7 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
         ),
         quantization: text(entry, "quantization").map(str::to_owned),
         size_bytes: count(meta, "size"),
+        vram_bytes: None,
         capabilities: list(entry, "capabilities")
             .iter()
             .filter_map(Value::as_str)
