@@ -554,6 +554,7 @@ mod tests {
                 loaded_context_length: Some(8192),
                 quantization: Some("Q4_K_M".into()),
                 size_bytes: Some(2_500_000_000),
+                vram_bytes: None,
                 capabilities: vec!["vision".into(), "tool_use".into()],
                 owned_by: None,
             }

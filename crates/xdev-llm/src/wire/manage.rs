@@ -180,6 +180,11 @@ pub trait Manage: Debug + Sync {
         false
     }
 
+    /// Whether several names share one copy, which is listed under the name that loaded it.
+    fn shares_copies(&self) -> bool {
+        false
+    }
+
     /// Whether installed models have their state in the list of models already.
     fn lists_states(&self) -> bool {
         true

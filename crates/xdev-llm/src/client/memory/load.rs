@@ -85,12 +85,18 @@ impl Server {
             // Nobody may listen.
             let _ = events.send(told(None));
             call = way.load(&target, &before)?;
-            self.send(way, &call, LOAD_PATIENCE, |step| {
+            let sent = self.send(way, &call, LOAD_PATIENCE, |step| {
                 if let Step::Loading(share) = step {
                     let _ = events.send(told(share));
                 }
-            })
-            .await?;
+            });
+            if let Err(error) = sent.await {
+                // Somebody else may have been faster, which some servers refuse.
+                let listing = self.listing(way).await?;
+                if listing.find(&id).is_none() {
+                    return Err(error);
+                }
+            }
         }
         let after = self.wait_until_loaded(way, &target, events).await?;
         let found = after.find(&id).cloned().unwrap_or_else(|| LoadedModel::new(&id, LoadState::Loaded));
@@ -138,6 +144,9 @@ impl Server {
                 (Some(listing), Some(LoadState::Loaded)) => return Ok(listing),
                 (_, Some(LoadState::Loading)) if start.elapsed() < LOAD_PATIENCE => {
                     let _ = events.send(MemoryEvent::Loading { model: target.id.clone(), share: None });
+                }
+                (Some(listing), _) if way.shares_copies() && !listing.models.is_empty() => {
+                    return Ok(listing);
                 }
                 (Some(listing), _) => {
                     let failed = listing.failed.iter().find(|(id, _)| is_same_model(&target.id, id));
