@@ -95,7 +95,8 @@ impl Server {
         if listing.fixed.is_some() {
             self.inner.note_unmanaged(self.url());
         }
-        if listing.fixed.is_some() || !listing.models.is_empty() {
+        let is_awake = listing.fixed.is_some() || !listing.models.is_empty();
+        if is_awake && !listing.is_asleep("") {
             return Ok(false);
         }
         let Some(model) = model else { return Ok(false) };
