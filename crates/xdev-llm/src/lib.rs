@@ -8,6 +8,7 @@
 
 mod chat;
 mod config;
+mod device;
 mod error;
 pub mod history;
 mod model;
@@ -34,6 +35,9 @@ pub use config::{
     ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local, looks_like_key,
     normalise_url, user_template,
 };
+pub use device::{Device, DeviceKind, DeviceSource, Holder, Vendor, choose_gpu};
+#[cfg(feature = "device")]
+pub use device::{devices, gpu, holders};
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use model::{LoadState, ModelInfo, ModelKind, is_same_model, nearest, pick};
 pub use preset::{Preset, Presets};
