@@ -147,14 +147,9 @@ impl DeviceSource {
     /// Reads the memory that a model server on this machine probably loads into: the GPU of [`choose_gpu`], or main
     /// memory where there is no GPU. Blocks as [`devices`](Self::devices) does.
     pub fn memory(&self, visible: Option<&str>) -> Option<Device> {
-        let mut found = self.devices();
-        match choose_gpu(&found, visible) {
-            Some(gpu) => Some(gpu.clone()),
-            None => {
-                let system = found.iter().position(|device| device.kind == DeviceKind::System)?;
-                Some(found.swap_remove(system))
-            }
-        }
+        let found = self.devices();
+        let main = || found.iter().find(|device| device.kind == DeviceKind::System);
+        choose_gpu(&found, visible).or_else(main).cloned()
     }
 }
 

@@ -10,6 +10,7 @@ mod chat;
 mod config;
 mod device;
 mod error;
+mod forecast;
 pub mod history;
 mod model;
 mod preset;
@@ -39,6 +40,10 @@ pub use device::{Device, DeviceKind, DeviceSource, Holder, Vendor, choose_gpu};
 #[cfg(feature = "device")]
 pub use device::{devices, gpu, holders};
 pub use error::{Error, ErrorKind, Phase, Result};
+pub use forecast::{
+    CacheShape, CacheType, Forecast, LoadPlan, Need, Shape, Verdict, bytes_in_words, forecast,
+    parse_parameters,
+};
 pub use model::{LoadState, ModelInfo, ModelKind, is_same_model, nearest, pick};
 pub use preset::{Preset, Presets};
 pub use stats::{GenerationStats, Percentiles, Stats, Summary, Totals, sparkline};
