@@ -94,6 +94,8 @@ pub struct Listing {
     pub models: Vec<LoadedModel>,
     /// What could not be loaded, with the server's reason.
     pub failed: Vec<(String, String)>,
+    /// What is asleep, and holds no GPU memory; an empty name is the whole server.
+    pub asleep: Vec<String>,
     /// Which of the server's lists was understood: LM Studio 0.4's is 0, an older one's is 1.
     pub source: usize,
     /// Why this server, as it was started, cannot load or unload: what to do instead.
@@ -104,6 +106,11 @@ impl Listing {
     /// Whether a model of that name stands in it.
     pub fn find(&self, id: &str) -> Option<&LoadedModel> {
         self.models.iter().find(|model| is_same_model(id, &model.id))
+    }
+
+    /// Whether a model of that name sleeps, or the whole server.
+    pub fn is_asleep(&self, id: &str) -> bool {
+        self.asleep.iter().any(|asleep| asleep.is_empty() || is_same_model(id, asleep))
     }
 }
 
@@ -177,6 +184,11 @@ pub trait Manage: Debug + Sync {
 
     /// Whether the server restarts to load and unload, and refuses connections meanwhile.
     fn restarts(&self) -> bool {
+        false
+    }
+
+    /// Whether several names share one copy, which is listed under the name that loaded it.
+    fn shares_copies(&self) -> bool {
         false
     }
 

@@ -60,44 +60,67 @@ impl Server {
         // What is remembered may be from before a download.
         self.inner.models.forget(&self.place.shown);
         let (id, kind) = self.spelled(&request.model, way).await?;
-        let target = LoadTarget {
+        let mut target = LoadTarget {
             id: id.clone(),
             kind,
             context_length: request.context_length,
             keep_alive: request.keep_alive,
         };
         let before = self.listing(way).await?;
-        let told = |share| MemoryEvent::Loading { model: id.clone(), share };
-        if let Some(found) = before.find(&id).filter(|found| found.state == LoadState::Loaded) {
-            if has_context(found, request.context_length) {
+        let there =
+            before.find(&id).filter(|found| found.state == LoadState::Loaded && !before.is_asleep(&id));
+        let was_loaded = there.is_some_and(|found| has_context(found, request.context_length));
+        if let Some(found) = there {
+            if was_loaded && !way.shares_copies() {
                 return Ok(self.is_loaded(found.clone(), start, true, &before, &before, Vec::new()));
             }
+            // Asked for again, it stays as long as is asked for now; with another context it would be loaded anew.
+            if was_loaded {
+                target.context_length = found.context_length.or(target.context_length);
+            }
             // Elsewhere the load itself replaces the copy.
-            if found.instance.is_some() {
+            if !was_loaded && found.instance.is_some() {
                 self.unload_all(way, vec![found.clone()], events).await?;
             }
         }
-        if let Some(why) = before.fixed.filter(|_| before.find(&id).is_none()) {
+        if let Some(why) = before.fixed.filter(|_| before.find(&id).is_none() && !before.is_asleep(&id)) {
             return Err(self.cannot("load", &id, why));
         }
-        let mut call = Call::default();
+        let mut not_sent = Vec::new();
+        let device = self.device().await;
         if before.find(&id).is_none_or(|found| found.state != LoadState::Loading) {
-            // Nobody may listen.
-            let _ = events.send(told(None));
-            call = way.load(&target, &before)?;
-            self.send(way, &call, LOAD_PATIENCE, |step| {
-                if let Step::Loading(share) = step {
-                    let _ = events.send(told(share));
-                }
-            })
-            .await?;
+            let call = way.load(&target, &before)?;
+            self.ask_to_load(way, &call, &id, events).await?;
+            not_sent = call.not_sent;
         }
-        let after = self.wait_until_loaded(way, &target, events).await?;
+        let after = self.wait_until_loaded(way, &id, &before, events).await?;
         let found = after.find(&id).cloned().unwrap_or_else(|| LoadedModel::new(&id, LoadState::Loaded));
         if let Some(length) = request.context_length {
             self.inner.note_context(self.url(), &id, Some(length));
         }
-        Ok(self.is_loaded(found, start, false, &before, &after, call.not_sent))
+        let mut loaded = self.is_loaded(found, start, was_loaded, &before, &after, not_sent);
+        loaded.device = self.change_since(device, None).await;
+        Ok(loaded)
+    }
+
+    /// Sends the load, and shows what the server says about it.
+    async fn ask_to_load(&self, way: &dyn Manage, call: &Call, id: &str, events: &Events) -> Result<()> {
+        let told = |share| MemoryEvent::Loading { model: id.to_owned(), share };
+        // Nobody may listen.
+        let _ = events.send(told(None));
+        let sent = self.send(way, call, LOAD_PATIENCE, |step| {
+            if let Step::Loading(share) = step {
+                let _ = events.send(told(share));
+            }
+        });
+        if let Err(error) = sent.await {
+            // Somebody else may have been faster, which some servers refuse.
+            let listing = self.listing(way).await?;
+            if listing.find(id).is_none() {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn is_loaded(
@@ -117,6 +140,7 @@ impl Server {
             duration: seconds_since(start),
             evicted: gone.map(|known| known.name().to_owned()).collect(),
             not_sent,
+            device: None,
             model,
         }
     }
@@ -125,36 +149,47 @@ impl Server {
     pub(super) async fn wait_until_loaded(
         &self,
         way: &dyn Manage,
-        target: &LoadTarget,
+        id: &str,
+        before: &Listing,
         events: &Events,
     ) -> Result<Listing> {
         let start = Instant::now();
         let mut pause = SHORTEST_PAUSE;
+        // A failure that stands there from before is none of this load.
+        let mut is_new = !before.failed.iter().any(|(failed, _)| is_same_model(id, failed));
         loop {
-            let listing = self.listing_again(way, start).await?;
-            let found =
-                listing.as_ref().and_then(|listing| listing.find(&target.id)).map(|found| found.state);
-            match (listing, found) {
-                (Some(listing), Some(LoadState::Loaded)) => return Ok(listing),
-                (_, Some(LoadState::Loading)) if start.elapsed() < LOAD_PATIENCE => {
-                    let _ = events.send(MemoryEvent::Loading { model: target.id.clone(), share: None });
-                }
-                (Some(listing), _) => {
-                    let failed = listing.failed.iter().find(|(id, _)| is_same_model(&target.id, id));
-                    if let Some((id, why)) = failed {
-                        return Err(Error::new(ErrorKind::Server, format!("`{id}` was not loaded: {why}."))
-                            .with_server(self.url())
-                            .with_hint("The server's own log says why; most often the memory is too small, or the file is damaged."));
+            if let Some(listing) = self.listing_again(way, start).await? {
+                match listing.find(id).map(|found| found.state) {
+                    Some(LoadState::Loaded) => return Ok(listing),
+                    Some(_) if start.elapsed() < LOAD_PATIENCE => {
+                        is_new = true;
+                        let _ = events.send(MemoryEvent::Loading { model: id.to_owned(), share: None });
                     }
-                    if start.elapsed() > LIST_PATIENCE {
-                        return Err(self.not_listed(&target.id, &listing));
+                    // It may be there under another name.
+                    None if way.shares_copies() && !listing.models.is_empty() => return Ok(listing),
+                    _ => {
+                        let failed = listing.failed.iter().find(|(failed, _)| is_same_model(id, failed));
+                        let is_late = start.elapsed() > LIST_PATIENCE;
+                        if let Some((_, why)) = failed.filter(|_| is_new || is_late) {
+                            return Err(self.not_loaded(id, why));
+                        }
+                        if is_late {
+                            return Err(self.not_listed(id, &listing));
+                        }
                     }
                 }
-                (None, _) => {}
             }
             sleep(pause).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
+    }
+
+    fn not_loaded(&self, id: &str, why: &str) -> Error {
+        Error::new(ErrorKind::Server, format!("`{id}` was not loaded: {why}."))
+            .with_server(self.url())
+            .with_hint(
+                "The server's own log says why; most often the memory is too small, or the file is damaged.",
+            )
     }
 
     fn not_listed(&self, id: &str, listing: &Listing) -> Error {

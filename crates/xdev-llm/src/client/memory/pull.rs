@@ -53,6 +53,12 @@ impl Server {
         self.forget_models();
         let models = self.models().await?;
         let found = models.iter().find(|known| is_same_model(model, &known.id));
+        // The router has no word for a download that failed, either.
+        if found.is_none() && progress.job.as_deref() == Some("") {
+            return Err(Error::new(ErrorKind::Server, format!("`{model}` was not downloaded."))
+                .with_server(self.url())
+                .with_hint("The server's own log says why: the name may be wrong (USER/REPOSITORY[:QUANTIZATION] of Hugging Face), or the server has no way to the network."));
+        }
         Ok(Pulled {
             server: self.url().to_owned(),
             model: found.map_or_else(|| model.to_owned(), |known| known.id.clone()),

@@ -45,6 +45,13 @@ impl Server {
     pub(super) async fn listing_again(&self, way: &dyn Manage, since: Instant) -> Result<Option<Listing>> {
         match self.listing(way).await {
             Ok(listing) => Ok(Some(listing)),
+            // Ollama may stumble over its own list in the moment of an unload.
+            Err(error)
+                if since.elapsed() < super::LONGEST_PAUSE * 4
+                    && matches!(error.kind(), ErrorKind::CutOff | ErrorKind::Server) =>
+            {
+                Ok(None)
+            }
             Err(error)
                 if way.restarts()
                     && since.elapsed() < RESTART_PATIENCE

@@ -38,8 +38,16 @@ impl Manage for LlamaCpp {
         ControlFlow::Break(())
     }
 
-    fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
-        Ok(without(post("/models/load", [("model", json!(target.id))]), target, true, true))
+    fn load(&self, target: &LoadTarget, listing: &Listing) -> Result<Call> {
+        // The router takes one that sleeps for running; a request for an answer wakes it.
+        let call = if listing.is_asleep(&target.id) {
+            let messages = json!([{ "role": "user", "content": "." }]);
+            let fields = [("model", json!(target.id)), ("messages", messages), ("max_tokens", json!(1))];
+            post("chat/completions", fields)
+        } else {
+            post("/models/load", [("model", json!(target.id))])
+        };
+        Ok(without(call, target, true, true))
     }
 
     fn unload(&self, model: &LoadedModel) -> Result<Call> {
@@ -76,6 +84,10 @@ fn read_entry(entry: &Value, listing: &mut Listing) {
     let state = match text(status, "value") {
         Some("loaded") | None => LoadState::Loaded,
         Some("loading") => LoadState::Loading,
+        Some("sleeping") => {
+            listing.asleep.push(id.to_owned());
+            return;
+        }
         _ => {
             if status.get("failed").and_then(Value::as_bool) == Some(true) {
                 let code =

@@ -62,6 +62,11 @@ impl Manage for Ollama {
         Some(post("/api/pull", [("model", json!(model)), ("stream", json!(true))]))
     }
 
+    // A copy belongs to the file of weights, which several names may have. ollama/server/sched.go.
+    fn shares_copies(&self) -> bool {
+        true
+    }
+
     fn read(&self, _event: Option<&str>, document: &Value, steps: &mut Vec<Step>) -> Result<()> {
         let Some(status) = text(document, "status") else { return Ok(()) };
         if status == "success" {

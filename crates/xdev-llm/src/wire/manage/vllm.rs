@@ -20,17 +20,26 @@ const NO_SLEEP: &str = "vLLM gives its memory back in sleep mode only: start it 
 
 impl Manage for Vllm {
     fn list(&self) -> &'static [&'static str] {
-        &["/is_sleeping", "/v1/models"]
+        &["/is_sleeping", "/server_info?config_format=json", "/v1/models"]
     }
 
     fn read_list(&self, index: usize, _status: u16, body: &Value, listing: &mut Listing) -> ControlFlow<()> {
         if index == 0 {
             match body.get("is_sleeping").and_then(Value::as_bool) {
-                Some(true) => return ControlFlow::Break(()),
+                Some(true) => listing.asleep.push(String::new()),
                 Some(false) => {}
                 None => listing.fixed = Some(NO_SLEEP),
             }
             return ControlFlow::Continue(());
+        }
+        if index == 1 {
+            // In development mode it says yes to sleep in any case; without sleep mode it only pauses, and gives nothing back.
+            let config = body.pointer("/vllm_config/model_config/enable_sleep_mode");
+            if config.and_then(Value::as_bool) == Some(false) {
+                listing.fixed = Some(NO_SLEEP);
+            }
+            let is_asleep = !listing.asleep.is_empty() && listing.fixed.is_none();
+            return if is_asleep { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         }
         let models = openai::read_models(body).unwrap_or_default();
         listing.models = models
@@ -48,7 +57,8 @@ impl Manage for Vllm {
     }
 
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {
-        Ok(post("/sleep?level=1", []))
+        // Left alone, it cuts the answers that it is giving.
+        Ok(post("/sleep?level=1&mode=wait", []))
     }
 
     fn holds_one(&self) -> bool {
