@@ -62,6 +62,7 @@ async fn stop_engine(arguments: &UnloadArguments, state_dir: &Path, url: &str) -
         models: is_stopped.then_some(model).into_iter().collect(),
         duration: (start.elapsed().as_secs_f64() * 1e3).round() / 1e3,
         freed_bytes: None,
+        device: None,
     })
 }
 
