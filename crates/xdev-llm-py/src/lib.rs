@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod error;
 mod json;
+mod memory;
 mod operation;
 mod prompt;
 mod run;

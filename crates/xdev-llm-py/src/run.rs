@@ -41,6 +41,7 @@ impl<'py> IntoPyObject<'py> for Ended {
             }
             Ok(Value::Report(report)) => Ok(json::dict_of(py, &*report)?.into_any()),
             Ok(Value::Models(models)) => Ok(model_list(py, &models)?.into_any()),
+            Ok(Value::Json(value)) => json::to_python(py, &value),
             Err(failure) => Err(raise(py, &failure)),
         }
     }
@@ -122,6 +123,14 @@ impl Call {
     #[getter]
     fn done(&self) -> bool {
         self.0.0.is_done()
+    }
+
+    /// How far a load, an unload or a download is: a dict with the phase (loading_model, unloading_model or pulling_model) and
+    /// what the server tells of it; None where nothing was told.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let progress = self.0.0.state().progress.clone();
+        progress.map(|progress| json::dict_of(py, &progress)).transpose()
     }
 }
 
