@@ -81,7 +81,7 @@ impl Memory {
     fn take(&self, state: &mut State, index: usize) -> Lease {
         let instance = &mut state.instances[index];
         instance.running += 1;
-        instance.used = Instant::now();
+        (instance.used, instance.fresh) = (Instant::now(), false);
         Lease {
             memory: self.clone(),
             serial: instance.serial,
@@ -275,7 +275,7 @@ impl State {
     pub(crate) fn keep(&mut self, model: &str, keep: Option<Duration>) {
         let now = Instant::now();
         for instance in self.instances.iter_mut().filter(|one| one.model == model) {
-            (instance.keep, instance.used) = (keep, now);
+            (instance.keep, instance.used, instance.fresh) = (keep, now, false);
         }
         self.settle(now);
     }
@@ -322,6 +322,7 @@ impl State {
         let now = Instant::now();
         let instance = &mut self.instances[index];
         instance.state = InstanceState::Loading;
+        instance.fresh = true;
         (instance.began, instance.changes_at) = (now, now + self.options.load_delay);
     }
 
