@@ -82,12 +82,9 @@ fn traits(personality: Personality) -> Traits {
             unload: ("/v1/models/unload", "\"model_id\":\"two\""),
             ..PLAIN
         },
-        Personality::LlamaSwap => Traits {
-            load: ("/upstream/two/health", ""),
-            unload: ("/api/models/unload/two", ""),
-            holds_one: true,
-            ..PLAIN
-        },
+        Personality::LlamaSwap => {
+            Traits { load: ("/upstream/two/health", ""), unload: ("/api/models/unload/two", ""), ..PLAIN }
+        }
         Personality::Lemonade => Traits {
             load: ("/v1/load", "\"model_name\":\"two\""),
             unload: ("/v1/unload", "\"model_name\":\"two\""),
@@ -151,7 +148,8 @@ pub(crate) async fn unload(server: &Server, model: &str) -> Unloaded {
 
 /// The models in the mock's memory, as the mock itself knows it.
 fn in_memory(mock: &Mock) -> Vec<String> {
-    let is_there = |instance: &Instance| instance.state != InstanceState::Failed;
+    let is_there =
+        |instance: &Instance| !matches!(instance.state, InstanceState::Failed | InstanceState::Sleeping);
     mock.instances().into_iter().filter(is_there).map(|instance| instance.model).collect()
 }
 
