@@ -11,6 +11,7 @@ mod config;
 mod device;
 mod error;
 mod forecast;
+mod gguf;
 pub mod history;
 mod model;
 mod preset;
@@ -44,6 +45,7 @@ pub use forecast::{
     CacheShape, CacheType, Forecast, LoadPlan, Need, Shape, Verdict, bytes_in_words, forecast,
     parse_parameters,
 };
+pub use gguf::{GgufInfo, check_gguf};
 pub use model::{LoadState, LoadedModel, ModelInfo, ModelKind, is_same_model, nearest, pick};
 pub use preset::{Preset, Presets};
 pub use stats::{GenerationStats, Percentiles, Stats, Summary, Totals, sparkline};

@@ -1,4 +1,4 @@
-//! Laws of memory forecasts, on inputs nobody thought of.
+//! Laws of memory forecasts, on inputs nobody thought of. `fuzz/` reads hostile files, too.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "laws/forecast.rs"]
@@ -32,5 +32,10 @@ proptest! {
     #[test]
     fn any_metadata_gives_a_forecast(metadata in laws::metadata(), bytes in any::<u64>(), context in any::<u32>()) {
         laws::check_any_metadata(&metadata, bytes, context);
+    }
+
+    #[test]
+    fn any_file_is_read_to_an_end(bytes in laws::gguf()) {
+        laws::check_any_gguf(&bytes);
     }
 }

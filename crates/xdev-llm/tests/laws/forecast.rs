@@ -1,6 +1,8 @@
 //! Laws of memory forecasts, on models and machines nobody thought of. Not here: what single models need, which is
 //! tested beside the code (`forecast`).
 
+use std::io::Cursor;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use xdev_llm::{
@@ -209,4 +211,35 @@ pub(crate) fn check_any_metadata(metadata: &Map<String, Value>, weights_bytes: u
     let need = Need::of(&plan, DeviceKind::Gpu);
     assert!(need.total_bytes >= weights_bytes && !need.basis.is_empty());
     assert!(!forecast(&plan, None, &[]).to_string().is_empty());
+}
+
+/// The bytes of a GGUF header that is right in front and anything behind.
+pub(crate) fn gguf() -> impl Strategy<Value = Vec<u8>> {
+    let pair = (prop::sample::select(KEYS.to_vec()), 0_u32..14, prop::collection::vec(any::<u8>(), 0..40));
+    let pairs = prop::collection::vec(pair, 0..12);
+    (1_u32..5, number(), 0_u64..14, pairs, any::<prop::sample::Index>()).prop_map(
+        |(version, tensors, count, pairs, cut)| {
+            let mut out = b"GGUF".to_vec();
+            out.extend(version.to_le_bytes());
+            out.extend(tensors.to_le_bytes());
+            out.extend(count.to_le_bytes());
+            for (key, tag, value) in pairs {
+                let key = format!("llama.{key}");
+                out.extend((key.len() as u64).to_le_bytes());
+                out.extend(key.as_bytes());
+                out.extend(tag.to_le_bytes());
+                out.extend(value);
+            }
+            out.truncate(cut.index(out.len() * 2));
+            out
+        },
+    )
+}
+
+/// Whatever is in a file, reading it as a GGUF ends, with a shape of its size or with an error.
+pub(crate) fn check_any_gguf(bytes: &[u8]) {
+    match Shape::read_gguf(Cursor::new(bytes)) {
+        Ok(shape) => assert_eq!(shape.weights_bytes, bytes.len() as u64),
+        Err(error) => assert!(!error.hint().is_empty(), "{error}"),
+    }
 }
