@@ -410,10 +410,14 @@ fn serve(mut listener: TcpListener, address: SocketAddr, shared: &Arc<Shared>) {
             return;
         }
         // The port is kept while nobody listens, so that nobody else gets it.
-        let Ok(socket) = reserve(address) else {
-            return;
-        };
         let until = Instant::now() + shared.memory.state().options.load_delay;
+        let socket = loop {
+            match reserve(address) {
+                Ok(socket) => break socket,
+                Err(_) if shared.stopped() => return,
+                Err(_) => thread::sleep(WATCH),
+            }
+        };
         while Instant::now() < until && !shared.stopped() {
             thread::sleep(WATCH);
         }

@@ -85,6 +85,16 @@ fn a_load_blocks_and_is_listed_when_it_is_done() {
 }
 
 #[test]
+fn a_load_that_is_sent_away_before_it_is_there_fails() {
+    let mock = started(Personality::LmStudio04, |options| options.load_delay = Duration::from_secs(60));
+    let mut waiting = send(&mock, LOAD, &json!({"model": "google/gemma-3-12b"}));
+    until("the load begins", || (states(&mock).len() == 2).then_some(()));
+    assert_eq!(post(&mock, UNLOAD, &json!({"instance_id": "google/gemma-3-12b"})).status, 200);
+    let answer = read_all(&mut waiting, SOON);
+    assert_eq!((answer.status, answer.text().contains("canceled")), (500, true), "{}", answer.text());
+}
+
+#[test]
 fn a_load_goes_on_when_its_client_goes() {
     let mock = started(Personality::LmStudio04, |options| options.load_delay = Duration::from_millis(200));
     drop(send(&mock, LOAD, &json!({"model": "google/gemma-3-12b"})));
