@@ -262,13 +262,20 @@ impl State {
         ids.iter().filter(|id| self.unload(id)).count()
     }
 
-    /// Drops everything at once, as the end of a process does.
-    pub(crate) fn clear_instances(&mut self) {
+    /// Drops everything at once and begins to load that model, as a process does that is started anew.
+    pub(crate) fn restart(&mut self, model: Option<&str>) {
+        if self.options.unload_sticks {
+            return;
+        }
         for index in 0..self.instances.len() {
             self.begin_unload(index);
             self.instances[index].changes_at = Instant::now();
         }
         self.settle(Instant::now());
+        if let Some(model) = model.and_then(|model| self.model(model)).cloned() {
+            let length = self.usual_context(&model);
+            self.begin_load(Load::new(&model.id, length));
+        }
     }
 
     /// Lets a model stay so long without work from now on; 0 sends it away once it is idle.
