@@ -56,7 +56,7 @@ async fn p21_a_second_copy_is_never_made_and_both_are_unloaded() {
     let body = r#"{"model":"two"}"#;
     post_past_the_client(&call, body).await;
     let copies = server.loaded().await.unwrap();
-    assert_eq!(copies.iter().map(|copy| copy.name()).collect::<Vec<_>>(), ["two", "two:2"]);
+    assert_eq!(copies.iter().map(xdev_llm::LoadedModel::name).collect::<Vec<_>>(), ["two", "two:2"]);
     // One by its name, all by the model's.
     let gone = unload(&server, "two:2").await;
     assert_eq!(gone.models.len(), 1);
