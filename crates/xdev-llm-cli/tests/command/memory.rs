@@ -171,6 +171,7 @@ fn a_dry_run_loads_nothing_and_says_whether_it_fits() {
         (&forecast["context_length"], &forecast["model"]),
         (&json!(2048), &json!("google/gemma-3-12b"))
     );
+    assert!(forecast["sentence"].as_str().unwrap().contains("2,048 tokens"), "{forecast}");
     assert!(forecast["verdict"].is_string() && forecast["need"]["total_bytes"].is_u64(), "{forecast}");
     assert!(mock.requests().iter().all(|request| request.method == "GET"), "{:?}", mock.requests());
 }
