@@ -11,4 +11,5 @@ mod engine;
 mod examine;
 mod memory;
 mod offline;
+mod page;
 mod sandbox;

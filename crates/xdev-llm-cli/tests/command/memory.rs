@@ -134,6 +134,8 @@ fn load_sends_its_flags_and_says_what_is_there() {
     let again = sandbox.run(&["load", "google/gemma-3-12b", "--json", "--server", &url]).ok().json();
     assert_eq!((&again["was_loaded"], &again["context_length"]), (&json!(true), &json!(2048)));
     assert_eq!(sent(&mock, "/api/v1/models/load").len(), 1, "there is no second copy");
+    let later = ["load", "google/gemma-3-12b", "--keep-alive", "60", "--json", "--server", &url];
+    assert_eq!(sandbox.run(&later).ok().json()["not_sent"], json!(["keep_alive"]));
     let both = ["load", "qwen2.5-vl-7b", "--context-length", "2048", "--keep-alive", "60", "--server", &url];
     let both = sandbox.run(&both).ok();
     assert!(both.stderr.contains("warning: this server does not take: keep_alive"), "{both:?}");
@@ -171,6 +173,7 @@ fn a_dry_run_loads_nothing_and_says_whether_it_fits() {
         (&forecast["context_length"], &forecast["model"]),
         (&json!(2048), &json!("google/gemma-3-12b"))
     );
+    assert!(forecast["sentence"].as_str().unwrap().contains("2,048 tokens"), "{forecast}");
     assert!(forecast["verdict"].is_string() && forecast["need"]["total_bytes"].is_u64(), "{forecast}");
     assert!(mock.requests().iter().all(|request| request.method == "GET"), "{:?}", mock.requests());
 }

@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
 use xdev_llm::{Error, Forecast, Loaded, LoadedModel, Server, Verdict, is_same_model};
 
 use super::{connect, names, typed, warn_of_not_sent, watch};
@@ -13,13 +14,21 @@ use crate::render::plain;
 use crate::turn::interrupted;
 use crate::words;
 
+/// `Foreseen` is what a dry run prints as JSON.
+#[derive(Serialize)]
+struct Foreseen<'a> {
+    sentence: String,
+    #[serde(flatten)]
+    forecast: &'a Forecast,
+}
+
 /// Loads and says what is there now.
 pub(crate) fn run(arguments: &LoadArguments) -> Outcome {
     let target = &arguments.target;
     if arguments.dry_run {
         let forecast = output::block_on(foresee(target))??;
         if target.json {
-            output::json(&forecast)?;
+            output::json(&Foreseen { sentence: forecast.to_string(), forecast: &forecast })?;
         } else {
             output::line(&plain(&forecast.to_string()))?;
         }

@@ -151,16 +151,16 @@ fn print(entries: &[Entry]) -> Result<(), Failure> {
         ("VRAM", 2),
         ("UNTIL", 7),
     ]);
-    let mut is_empty = true;
+    let is_empty =
+        entries.iter().all(|entry| !matches!(&entry.told, Told::Models(models) if !models.is_empty()));
     for entry in entries {
         let server = entry.name.as_deref().unwrap_or_else(|| entry.server.trim_start_matches("http://"));
         match &entry.told {
             Told::Models(models) => {
                 for model in models {
-                    is_empty = false;
                     list.row(false, cells(server, model, now));
                 }
-                if models.is_empty() {
+                if models.is_empty() && !is_empty {
                     output::note(&plain(&format!("{server}: nothing in memory")));
                 }
             }

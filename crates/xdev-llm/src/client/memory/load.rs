@@ -72,7 +72,9 @@ impl Server {
         let was_loaded = there.is_some_and(|found| has_context(found, request.context_length));
         if let Some(found) = there {
             if was_loaded && !way.shares_copies() {
-                return Ok(self.is_loaded(found.clone(), start, true, &before, &before, Vec::new()));
+                // How long it stays was settled when it came.
+                let not_sent = request.keep_alive.map(|_| "keep_alive".to_owned()).into_iter().collect();
+                return Ok(self.is_loaded(found.clone(), start, true, &before, &before, not_sent));
             }
             // Asked for again, it stays as long as is asked for now; with another context it would be loaded anew.
             if was_loaded {
