@@ -106,7 +106,7 @@ pub(crate) struct TurnArguments {
     /// The server: a URL or a name from your config. Default: the config's, else the first that is found
     #[arg(long, value_name = "URL|NAME", add = ArgValueCompleter::new(completion::servers))]
     pub(crate) server: Option<String>,
-    /// The model. Default: the config's, else auto, the one that is loaded
+    /// The model, or an alias of your config. Default: the config's, else auto, the one that is loaded
     #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(completion::models))]
     pub(crate) model: Option<String>,
     /// The preset: creative, balanced, focused, precise, custom or one of your own. Default: the config's, else balanced

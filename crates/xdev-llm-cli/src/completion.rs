@@ -27,7 +27,7 @@ pub(crate) fn answer_shell() {
     }
 }
 
-/// The models of the server that the line names, or of the one in force.
+/// The aliases of the config, and the models of the server that the line names, or of the one in force.
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, model_names().unwrap_or_default())
 }
@@ -49,15 +49,14 @@ fn candidates(current: &OsStr, names: Vec<String>) -> Vec<CompletionCandidate> {
 
 fn model_names() -> Result<Vec<String>> {
     let mut words = env::args().skip_while(|word| word != "--server").skip(1);
-    let client = Client::new(settings::load(&settings::server_overrides(words.next().as_deref()))?)?;
+    let settings = settings::load(&settings::server_overrides(words.next().as_deref()))?;
+    let mut names: Vec<String> = settings.aliases.keys().cloned().collect();
+    let client = Client::new(settings)?;
     let ask = async { client.server(None).await?.models().await };
     let models = output::block_on(async { tokio::time::timeout(LIMIT, ask).await })?;
-    Ok(models
-        .unwrap_or(Ok(Vec::new()))?
-        .into_iter()
-        .filter(|model| model.kind.can_chat())
-        .map(|model| model.id)
-        .collect())
+    let models = models.unwrap_or(Ok(Vec::new())).unwrap_or_default();
+    names.extend(models.into_iter().filter(|model| model.kind.can_chat()).map(|model| model.id));
+    Ok(names)
 }
 
 fn server_names() -> Result<Vec<String>> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xdev_llm::engine::{KeptEngine, Lease, running_background, touch_background};
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerSource};
+use xdev_llm::{Client, Error, ErrorKind, Result, Route, ServerSource};
 
 use crate::output::DIM;
 use crate::settings;
@@ -21,8 +21,8 @@ pub(crate) struct Connector {
 
 /// `Connection` is a server for one turn; what it holds keeps the engine up.
 pub(crate) struct Connection {
-    /// The server to ask.
-    pub(crate) server: Server,
+    /// The server to ask, and the model there.
+    pub(crate) route: Route,
     _lease: Option<Lease>,
     /// The state folder, when the server is the background engine, which stops when nobody touches it.
     background: Option<PathBuf>,
@@ -43,11 +43,14 @@ impl Connector {
         Connector { client, state_dir, kept: None }
     }
 
-    /// Finds who answers. The engine is used only where no server was given and none runs.
-    pub(crate) async fn connect(&mut self, spinner: &Spinner) -> Result<Connection> {
-        if self.kept.is_none() {
-            let unreachable = match self.client.server(None).await {
-                Ok(server) => return Ok(Connection { server, _lease: None, background: None }),
+    /// Finds who answers for a model or an alias. The engine is used only where no server was given and none runs, and
+    /// never for an alias, whose routes say who answers.
+    pub(crate) async fn connect(&mut self, model: &str, spinner: &Spinner) -> Result<Connection> {
+        let is_alias = self.client.is_alias(model);
+        if self.kept.is_none() || is_alias {
+            let unreachable = match self.client.route(None, Some(model)).await {
+                Ok(route) => return Ok(Connection { route, _lease: None, background: None }),
+                Err(error) if is_alias => return Err(error),
                 Err(error) => error,
             };
             if unreachable.kind() != ErrorKind::Unreachable || self.client.settings().server.is_some() {
@@ -61,7 +64,8 @@ impl Connector {
                     Some(running.key),
                     ServerSource::Engine,
                 )?;
-                return Ok(Connection { server, _lease: None, background: Some(self.state_dir.clone()) });
+                let route = Route::new(server, Some(model.to_owned()));
+                return Ok(Connection { route, _lease: None, background: Some(self.state_dir.clone()) });
             }
         }
         let kept = match self.kept.take() {
@@ -79,7 +83,8 @@ impl Connector {
             Some(lease.key().clone()),
             ServerSource::Engine,
         )?;
-        Ok(Connection { server, _lease: Some(lease), background: None })
+        let route = Route::new(server, Some(model.to_owned()));
+        Ok(Connection { route, _lease: Some(lease), background: None })
     }
 
     /// Finds the built-in engine and says that it is used; it starts with the first turn.

@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use xdev_llm::wire::ServerKind;
 use xdev_llm::{
-    ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets, Server,
-    ServerInfo, ServerSource, Store, history,
+    ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets, Route,
+    ServerInfo, ServerSource, Store, Taken, history,
 };
 
 use crate::arguments::TurnArguments;
 use crate::connect::Connector;
-use crate::output::{self, Failure};
+use crate::output::{self, DIM, Failure};
+use crate::render::plain;
 use crate::show::{self, Show};
 use crate::{prompt, settings};
 
@@ -39,8 +40,23 @@ struct Answer<'a> {
     response: &'a str,
     reasoning: &'a str,
     full_conversation: Value,
-    server_info: ServerInfo,
+    server_info: ServerTaken,
     generation_stats: GenerationStats,
+}
+
+/// `ServerTaken` is a server's info, and the route of the alias that led there.
+#[derive(Serialize)]
+struct ServerTaken {
+    #[serde(flatten)]
+    info: ServerInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<Taken>,
+}
+
+impl ServerTaken {
+    async fn ask(route: &Route) -> Result<ServerTaken, Error> {
+        Ok(ServerTaken { info: route.server.info().await?, route: route.taken() })
+    }
 }
 
 /// `Ended` is how a turn ended without a failure.
@@ -144,8 +160,10 @@ impl<'a> Turns<'a> {
     ) -> Result<Ended, Failure> {
         let mut interrupt = pin!(tokio::signal::ctrl_c());
         let connect = async {
-            let connection = self.connector.connect(show.spinner()).await?;
-            let info = if self.arguments.json { Some(connection.server.info().await?) } else { None };
+            let model = request.model.as_deref().unwrap_or("auto");
+            let connection = self.connector.connect(model, show.spinner()).await?;
+            let info =
+                if self.arguments.json { Some(ServerTaken::ask(&connection.route).await?) } else { None };
             Ok::<_, Error>((connection, info))
         };
         let (connection, info) = tokio::select! {
@@ -154,7 +172,8 @@ impl<'a> Turns<'a> {
             result = connect => result?,
         };
         show.spinner().message("waiting for the answer");
-        let mut stream = connection.server.chat(request, self.limits)?;
+        let mut stream = connection.route.clone().chat(request, self.limits)?;
+        let mut told = None;
         loop {
             let event = tokio::select! {
                 biased;
@@ -166,7 +185,13 @@ impl<'a> Turns<'a> {
                 event = stream.next() => event,
             };
             match event {
-                Some(Ok(event)) => show.event(&event, stream.reply())?,
+                Some(Ok(event)) => {
+                    if told != Some(stream.route().tried.len()) {
+                        told = Some(stream.route().tried.len());
+                        note_route(stream.route(), show);
+                    }
+                    show.event(&event, stream.reply())?;
+                }
                 Some(Err(error)) => {
                     show.finish(stream.reply())?;
                     return Err(error.into());
@@ -174,9 +199,13 @@ impl<'a> Turns<'a> {
                 None => break,
             }
         }
+        let route = stream.route().clone();
         let reply = stream.finish().await?;
         show.finish(&reply)?;
         if let Some(info) = info {
+            // The server may have gone away meanwhile, and the next route was taken.
+            let has_moved = info.route != route.taken();
+            let info = if has_moved { ServerTaken::ask(&route).await? } else { info };
             print_json(&reply, messages, info)?;
         } else {
             show::summary(&reply);
@@ -194,14 +223,16 @@ impl<'a> Turns<'a> {
 
     /// Prints the request that would be sent.
     async fn preview(&mut self, mut request: ChatRequest) -> Result<(), Failure> {
-        let server = self.client.server(None).await;
-        let preview = match &server {
-            Ok(server) => server.preview(&request).await,
-            Err(error) => Err(Error::new(error.kind(), error.message())),
+        let model = request.model.as_deref().unwrap_or("auto");
+        let is_alias = self.client.is_alias(model);
+        let route = self.client.route(None, Some(model)).await;
+        let preview = match &route {
+            Ok(route) => route.server.preview(&route.apply(request.clone())).await,
+            Err(error) => Err(Error::new(error.kind(), error.message()).with_hint(error.hint())),
         };
         let preview = match preview {
-            Err(error) if error.kind() == ErrorKind::Unreachable => {
-                let url = server.as_ref().map_or(DEFAULT_URL, Server::url);
+            Err(error) if error.kind() == ErrorKind::Unreachable && !is_alias => {
+                let url = route.as_ref().map_or(DEFAULT_URL, |route| route.server.url());
                 output::note(&format!(
                     "no server answers: this is the request for a generic server at {url}"
                 ));
@@ -229,8 +260,15 @@ impl<'a> Turns<'a> {
     }
 }
 
+/// Says which route of an alias was taken, where it was not the first.
+fn note_route(route: &Route, show: &Show) {
+    if let Some(note) = route.note() {
+        show.spinner().note(&format!("{DIM}{}{DIM:#}", plain(&note)));
+    }
+}
+
 /// Prints the node's four outputs and the thinking as one object.
-fn print_json(reply: &ChatReply, messages: &[Message], info: ServerInfo) -> Result<(), Failure> {
+fn print_json(reply: &ChatReply, messages: &[Message], info: ServerTaken) -> Result<(), Failure> {
     let mut conversation = messages.to_vec();
     conversation.push(Message::assistant(&reply.text));
     let conversation: Value =

@@ -30,9 +30,9 @@ pub use chat::{
     ToolChoice, Usage,
 };
 pub use config::{
-    ENVIRONMENT, EngineSettings, Environment, Form, KEYS, Key, KeySource, Origin, Overrides, ServerChoice,
-    ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local, looks_like_key,
-    normalise_url, user_template,
+    ENVIRONMENT, EngineSettings, Environment, Form, KEYS, Key, KeySource, Origin, Overrides, RouteEntry,
+    ServerChoice, ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local,
+    looks_like_key, normalise_url, user_template,
 };
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use model::{LoadState, ModelInfo, ModelKind, is_same_model, nearest, pick};
@@ -42,8 +42,8 @@ pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic}
 
 #[cfg(feature = "client")]
 pub use client::{
-    ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Scan, Server, ServerInfo, ServerSource,
-    doctor,
+    ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Route, RoutedChat, Scan, Server,
+    ServerInfo, ServerSource, Taken, Tried, doctor,
 };
 
 /// The README's example compiles.

@@ -11,6 +11,8 @@ mod faults;
 mod host;
 #[path = "behaviour/network.rs"]
 mod network;
+#[path = "behaviour/routes.rs"]
+mod routes;
 #[path = "behaviour/suite.rs"]
 mod suite;
 #[path = "behaviour/wire.rs"]

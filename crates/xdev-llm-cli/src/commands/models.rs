@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use xdev_llm::{Client, ModelInfo, Result, Server};
+use xdev_llm::{Client, ModelInfo, Result};
 
 use crate::arguments::ModelsArguments;
 use crate::connect::Connector;
@@ -44,9 +44,9 @@ async fn models(settings: xdev_llm::Settings) -> Result<(String, Vec<ModelInfo>)
     let state_dir = settings::state_dir(&settings).to_owned();
     let client = Client::new(settings)?;
     let spinner = Spinner::start("connecting");
-    let connected = Connector::new(client, state_dir).connect(&spinner).await;
+    let connected = Connector::new(client, state_dir).connect("auto", &spinner).await;
     spinner.clear();
     let connection = connected?;
-    let server: &Server = &connection.server;
+    let server = &connection.route.server;
     Ok((server.url().to_owned(), server.models().await?))
 }

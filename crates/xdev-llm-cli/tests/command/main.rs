@@ -10,4 +10,5 @@ mod chat;
 mod engine;
 mod examine;
 mod offline;
+mod routes;
 mod sandbox;

@@ -10,6 +10,7 @@ pub mod doctor;
 mod http;
 mod http1;
 mod retry;
+mod route;
 mod server;
 mod stream;
 mod ttl;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 pub use discover::{Found, Look, Outcome, PORTS, Scan};
+pub use route::{Route, RoutedChat, Taken, Tried};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
 pub use stream::{ChatStream, Limits};
 

@@ -192,7 +192,7 @@ impl Server {
     }
 
     /// The models, shared with everybody who asks.
-    async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
+    pub(super) async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
         let ask = || async { Ok((self.ask_models().await?.into(), INFO_TTL)) };
         self.inner.models.get(self.place.shown.clone(), Instant::now, ask).await
     }
@@ -338,7 +338,7 @@ impl Server {
     /// The model that a chat would ask now for `asked`: `None`, `""` and `"auto"` mean the configured one of this
     /// server, else the one that is loaded, else the first that can chat. Servers are asked only then, and anew.
     pub async fn resolve_model(&self, asked: Option<&str>) -> Result<String> {
-        self.inner.models.forget(&self.place.shown);
+        self.forget_models();
         self.known_model(asked).await
     }
 
@@ -407,6 +407,11 @@ impl Server {
             Some(base) => join(base, &call.path),
             None => join(&self.place.root, &format!("{}/{}", dialect.quirks().api_base, call.path)),
         }
+    }
+
+    /// Forgets its models alone.
+    pub(super) fn forget_models(&self) {
+        self.inner.models.forget(&self.place.shown);
     }
 
     /// Forgets what the server said about itself, and that it was found: for when it went away, and for who wants

@@ -129,6 +129,21 @@ pub struct ServerEntry {
     pub api: Option<String>,
 }
 
+/// `RouteEntry` is one way of an alias under `[aliases]`: a server and a model of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteEntry {
+    /// A URL, or a name under `[servers]`; `None` is the server that is asked otherwise.
+    pub server: Option<String>,
+    /// The model's id on that server; `None` is as "auto".
+    pub model: Option<String>,
+    /// The context length to load the model with, in tokens.
+    pub context_length: Option<u32>,
+    /// Seconds the model stays loaded after an answer; -1 for ever, 0 not at all.
+    pub keep_alive: Option<i64>,
+}
+
 /// `EngineSettings` are the settings of the built-in engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineSettings {
@@ -187,6 +202,8 @@ pub struct Settings {
     pub discovery_ports: Setting<Vec<u16>>,
     /// The servers that have a name.
     pub servers: BTreeMap<String, Setting<ServerEntry>>,
+    /// Names that stand for a server and a model, each with its routes in the order in which they are tried.
+    pub aliases: BTreeMap<String, Setting<Vec<RouteEntry>>>,
     /// The user's own presets as they stand in the files; `preset` reads them.
     pub presets: BTreeMap<String, Setting<toml::Table>>,
     /// Rows for servers of unknown kinds as they stand in the files; `wire` reads them.
@@ -280,6 +297,7 @@ impl Settings {
             settings.server = Setting { value: Some(url.shown), origin: Origin::ServerVariable(variable) };
         }
         settings.check_server()?;
+        settings.check_aliases()?;
         Ok(settings)
     }
 
@@ -312,6 +330,7 @@ impl Settings {
             discovery_ports: pick(layers, "discovery_ports", |file| file.discovery_ports.clone())
                 .or(Vec::new()),
             servers: collect(layers, "servers", |file| &file.servers),
+            aliases: collect(layers, "aliases", |file| &file.aliases),
             presets: collect(layers, "presets", |file| &file.presets),
             kinds: collect(layers, "kinds", |file| &file.kinds),
             engine: EngineSettings {
@@ -340,6 +359,21 @@ impl Settings {
                 self.server.origin
             ))
             .with_hint("Keys go into an environment variable or a private file that `api_key_env` or `api_key_file` names."));
+        }
+        Ok(())
+    }
+
+    /// Refuses an alias that leads to no server; which names there are is known only now.
+    fn check_aliases(&self) -> Result<()> {
+        for (name, routes) in &self.aliases {
+            for (index, route) in routes.iter().enumerate() {
+                let Some(server) = &route.server else { continue };
+                self.find_server(server).map_err(|error| {
+                    let place = ConfigFile::place_of_route(&routes.origin, name, index);
+                    config_error(format!("{place}: the server of `aliases.{name}`: {}", error.message()))
+                        .with_hint("Give the route a URL, or a server that has a name under [servers].")
+                })?;
+            }
         }
         Ok(())
     }
@@ -410,7 +444,8 @@ fn resolve_key_files(user: &mut ConfigFile, user_file: &Path) {
     }
 }
 
-/// Refuses a project's file that gives another meaning to a name that has a key in the user's file.
+/// Refuses a project's file that gives another meaning to a name that has a key in the user's file, and to the user's
+/// aliases: whoever types one means those servers and no others.
 fn refuse_redirects(
     project: &ConfigFile,
     project_path: &Path,
@@ -422,15 +457,20 @@ fn refuse_redirects(
             .get(*name)
             .is_some_and(|entry| entry.api_key_env.is_some() || entry.api_key_file.is_some())
     };
-    match project.servers.keys().find(has_key) {
-        None => Ok(()),
-        Some(name) => Err(config_error(format!(
-            "{}: `servers.{name}` may not replace the server of that name in {}, because that one has a key.",
-            project_path.display(),
-            user_file.display()
+    let (project_path, user_file) = (project_path.display(), user_file.display());
+    if let Some(name) = project.servers.keys().find(has_key) {
+        return Err(config_error(format!(
+            "{project_path}: `servers.{name}` may not replace the server of that name in {user_file}, because that one has a key."
         ))
-        .with_hint(format!("Give the server in {} another name.", project_path.display()))),
+        .with_hint(format!("Give the server in {project_path} another name.")));
     }
+    if let Some(name) = project.aliases.keys().find(|name| user.aliases.contains_key(*name)) {
+        return Err(config_error(format!(
+            "{project_path}: `aliases.{name}` may not replace the alias of that name in {user_file}."
+        ))
+        .with_hint(format!("Give the alias in {project_path} another name.")));
+    }
+    Ok(())
 }
 
 /// The server that the servers' own variables name.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::settings::{Origin, ServerEntry, Setting, Settings};
+use super::settings::{Origin, RouteEntry, ServerEntry, Setting, Settings};
 use crate::chat::Reasoning;
 
 /// `Shown` is one line of `config show`.
@@ -59,6 +59,7 @@ impl Settings {
             add(name, path.display().to_string(), &path.origin);
         }
         lines.extend(show_servers(&self.servers));
+        lines.extend(show_aliases(&self.aliases));
         for key in &self.keys {
             lines.push(Shown { key: key.key.clone(), value: key.describe(), origin: key.origin.clone() });
         }
@@ -91,6 +92,29 @@ fn show_servers(servers: &BTreeMap<String, Setting<ServerEntry>>) -> Vec<Shown> 
                     origin: entry.origin.clone(),
                 });
             }
+        }
+    }
+    lines
+}
+
+/// A line for each route, numbered in the order in which they are tried.
+fn show_aliases(aliases: &BTreeMap<String, Setting<Vec<RouteEntry>>>) -> Vec<Shown> {
+    let mut lines = Vec::new();
+    for (name, routes) in aliases {
+        for (index, route) in routes.iter().enumerate() {
+            let mut fields = toml::Table::new();
+            fields.extend(route.server.clone().map(|server| ("server".to_owned(), server.into())));
+            fields.extend(route.model.clone().map(|model| ("model".to_owned(), model.into())));
+            let numbers =
+                [("context_length", route.context_length.map(i64::from)), ("keep_alive", route.keep_alive)];
+            for (key, number) in numbers {
+                fields.extend(number.map(|number| (key.to_owned(), number.into())));
+            }
+            lines.push(Shown {
+                key: format!("aliases.{name}[{}]", index + 1),
+                value: toml::Value::Table(fields).to_string(),
+                origin: routes.origin.clone(),
+            });
         }
     }
     lines
