@@ -46,7 +46,7 @@ impl Connector {
     /// Finds who answers for a model or an alias. The engine is used only where no server was given and none runs, and
     /// never for an alias, whose routes say who answers.
     pub(crate) async fn connect(&mut self, model: &str, spinner: &Spinner) -> Result<Connection> {
-        let is_alias = self.client.is_alias(model);
+        let is_alias = self.client.settings().is_alias(model);
         if self.kept.is_none() || is_alias {
             let unreachable = match self.client.route(None, Some(model)).await {
                 Ok(route) => return Ok(Connection { route, _lease: None, background: None }),

@@ -224,7 +224,7 @@ impl<'a> Turns<'a> {
     /// Prints the request that would be sent.
     async fn preview(&mut self, mut request: ChatRequest) -> Result<(), Failure> {
         let model = request.model.as_deref().unwrap_or("auto");
-        let is_alias = self.client.is_alias(model);
+        let is_alias = self.client.settings().is_alias(model);
         let route = self.client.route(None, Some(model)).await;
         let preview = match &route {
             Ok(route) => route.server.preview(&route.apply(request.clone())).await,

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList};
 use tokio::time::sleep;
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits, Server};
+use xdev_llm::{ChatEvent as Event, ChatRequest, Client, Error, ErrorKind, Limits, Route, Server};
 
 use crate::operation::{Facts, Failure, Operation, Outcome, Publisher, Queue, Value, interrupted};
 use crate::run::Function;
@@ -86,15 +86,20 @@ fn with_facts(operation: &Operation, outcome: Result<Reply, Error>, cause: Optio
     }
 }
 
-/// Finds the server and asks it; where it is not there and that is allowed, the first one found on this machine.
+/// Finds the server and asks it; where it is not there and that is allowed, the first one found on this machine. An
+/// alias says by itself where else to go.
 async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Reply, Error> {
-    let server = operation.unless_cancelled(client.server(job.server.as_deref())).await??;
-    let mut result = ask(operation, client, &server, &job).await;
+    let model = job.request.model.as_deref();
+    let route = operation.unless_cancelled(client.route(job.server.as_deref(), model)).await??;
+    let server = route.server.clone();
+    let detects = job.auto_detect && route.alias.is_none();
+    let mut result = ask(operation, client, route, &job, detects).await;
     if let Err(error) = &result
-        && job.auto_detect
+        && detects
         && let Some(other) = operation.unless_cancelled(stand_in(client, &server, error)).await?
     {
-        let facts = facts(client, &other, &operation.unless_cancelled(other.kind()).await??);
+        let route = Route::new(other.clone(), job.request.model.clone());
+        let facts = facts(client, &route, &operation.unless_cancelled(other.kind()).await??);
         let name = &facts.name;
         let note = format!(
             "Nothing answers at {}; {name} at {}, found on this machine, was asked instead.",
@@ -102,7 +107,7 @@ async fn answer(operation: &Operation, client: &Client, job: Job) -> Result<Repl
             other.url()
         );
         operation.state().facts = Facts { server: Some(facts), notes: vec![note] };
-        result = ask(operation, client, &other, &job).await;
+        result = ask(operation, client, route, &job, detects).await;
     }
     let answer = result?;
     let Facts { server, notes } = operation.state().facts.clone();
@@ -122,18 +127,19 @@ pub(crate) async fn stand_in(client: &Client, server: &Server, error: &Error) ->
     client.first_server().await.ok().filter(|other| other.url() != server.url())
 }
 
-/// Asks one server and passes every event on.
+/// Asks one server, or one after another of an alias, and passes every event on.
 async fn ask(
     operation: &Operation,
     client: &Client,
-    server: &Server,
+    route: Route,
     job: &Job,
+    detects: bool,
 ) -> Result<xdev_llm::ChatReply, Error> {
-    if job.auto_detect {
+    if detects {
         // A chat tries several times to reach a server; where there may be another one, once is enough.
-        operation.unless_cancelled(server.kind()).await??;
+        operation.unless_cancelled(route.server.kind()).await??;
     }
-    let mut stream = server.chat(job.request.clone(), job.limits)?;
+    let mut stream = route.chat(job.request.clone(), job.limits)?;
     loop {
         let event = match operation.unless_cancelled(stream.next()).await {
             Ok(Some(event)) => event?,
@@ -141,19 +147,23 @@ async fn ask(
             Err(interrupted) => return Err(interrupted.with_partial(stream.reply().clone())),
         };
         if matches!(event, Event::Started { .. }) {
-            let facts = facts(client, server, &ServerKind::new(stream.reply().sent.server_kind.clone()));
-            operation.state().facts.server = Some(facts);
+            let kind = ServerKind::new(stream.reply().sent.server_kind.clone());
+            let facts = facts(client, stream.route(), &kind);
+            let mut state = operation.state();
+            state.facts.server = Some(facts);
+            state.facts.notes.extend(stream.route().note());
         }
         operation.push(&event);
     }
 }
 
-fn facts(client: &Client, server: &Server, kind: &ServerKind) -> ServerFacts {
+pub(crate) fn facts(client: &Client, route: &Route, kind: &ServerKind) -> ServerFacts {
     ServerFacts {
-        url: server.url().to_owned(),
+        url: route.server.url().to_owned(),
         name: client.rows().row(kind).name.clone(),
         kind: kind.as_str().to_owned(),
-        source: server.source().clone(),
+        source: route.server.source().clone(),
+        route: route.taken(),
     }
 }
 

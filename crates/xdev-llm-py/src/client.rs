@@ -83,12 +83,13 @@ impl Client {
     ) -> PyResult<Arc<Operation>> {
         let client = self.0.clone();
         start(py, async move {
-            let model = model.as_deref().unwrap_or(&client.settings().model);
-            let chosen = choose(&client, server.as_deref(), false).await?;
-            let resolved = chosen.resolve_model(Some(model)).await;
+            let route = client.route(server.as_deref(), model.as_deref()).await?;
+            let (chosen, model) = (route.server, route.model.as_deref());
+            let resolved = chosen.resolve_model(model).await;
+            let detects = auto_detect_server && route.alias.is_none();
             let (chosen, resolved) = match resolved {
-                Err(error) if auto_detect_server => match answer::stand_in(&client, &chosen, &error).await {
-                    Some(other) => (other.clone(), other.resolve_model(Some(model)).await),
+                Err(error) if detects => match answer::stand_in(&client, &chosen, &error).await {
+                    Some(other) => (other.clone(), other.resolve_model(model).await),
                     None => (chosen, Err(error)),
                 },
                 resolved => (chosen, resolved),
@@ -176,7 +177,8 @@ impl Client {
     /// Starts a chat at once and gives the run: wait for it, await it or iterate over it.
     ///
     /// server is a URL or a configured name; without one it is the config's, else the first found on this machine.
-    /// model "auto" is the loaded one. A value given here beats the preset's. system_prompt replaces a system message
+    /// model "auto" is the loaded one; an alias of the config wins over a model of its name, and auto_detect_server then
+    /// does nothing, because its routes say where else to go. A value given here beats the preset's. system_prompt replaces a system message
     /// of messages; without it the history's own stays, else the preset's, else the config's. With auto_detect_server,
     /// and only when nothing answers at the server, the first one found on this machine is taken, and the notes say so.
     /// on_events is called from another thread every interval seconds with the events that arrived, and a last time with the
@@ -311,6 +313,19 @@ impl Client {
     fn presets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let presets = Presets::from_settings(self.0.settings()).map_err(|error| error::plain(py, &error))?;
         preset_dict(py, &presets)
+    }
+
+    /// The aliases of the config by name: their routes in the order in which they are tried, each with what it sets of
+    /// server, model, context_length and keep_alive.
+    #[getter]
+    fn aliases<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let aliases = PyDict::new(py);
+        for (name, routes) in &self.0.settings().aliases {
+            let routes: Vec<_> =
+                routes.iter().map(|route| json::dict_of(py, route)).collect::<PyResult<_>>()?;
+            aliases.set_item(name, routes)?;
+        }
+        Ok(aliases)
     }
 
     /// The configured servers: name and URL.

@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use super::Client;
 use super::server::{Server, ServerSource};
 use super::stream::{ChatStream, Limits};
-use super::{Client, Settings};
 use crate::chat::{ChatEvent, ChatReply, ChatRequest, KeepAlive};
-use crate::config::{Origin, RouteEntry, ServerChoice, ServerUrl};
+use crate::config::{Origin, RouteEntry, ServerChoice};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::model::{is_same_model, pick};
 
@@ -86,8 +86,8 @@ impl Client {
     pub async fn route(&self, server: Option<&str>, model: Option<&str>) -> Result<Route> {
         let settings = self.settings();
         let server = server.filter(|server| !server.trim().is_empty());
-        let model = self.wanted_model(model);
-        if !self.is_alias(model) {
+        let model = model.map(str::trim).filter(|model| !model.is_empty()).unwrap_or(&settings.model);
+        if !settings.is_alias(model) {
             return Ok(Route::new(self.server(server).await?, Some(model.to_owned())));
         }
         let only = match (server, &settings.server.origin) {
@@ -95,7 +95,7 @@ impl Client {
             (None, Origin::Flag(_)) => settings.server.value.clone(),
             (None, _) => None,
         };
-        let left = routes_to(settings, model, only.as_deref())?;
+        let left = settings.routes(model, only.as_deref())?.into();
         let origin = settings.aliases[model].origin.clone();
         let mut walk = Walk { client: self.clone(), alias: model.to_owned(), origin, only, number: 0, left };
         let mut tried = Vec::new();
@@ -104,29 +104,6 @@ impl Client {
         route.walk = Some(Box::new(walk));
         route.take(entry, server);
         Ok(route)
-    }
-
-    /// Whether this is the name of an alias, and not of a model.
-    pub fn is_alias(&self, model: &str) -> bool {
-        self.settings().aliases.contains_key(model)
-    }
-
-    /// Why an alias cannot be asked for beside an explicit server; asks nobody.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] where none of the alias's routes goes to the server.
-    pub fn check_route(&self, server: Option<&str>, model: Option<&str>) -> Result<()> {
-        let model = self.wanted_model(model);
-        let server = server.filter(|server| !server.trim().is_empty());
-        if server.is_none() || !self.is_alias(model) {
-            return Ok(());
-        }
-        routes_to(self.settings(), model, server).map(drop)
-    }
-
-    fn wanted_model<'a>(&'a self, model: Option<&'a str>) -> &'a str {
-        let given = model.map(str::trim).filter(|model| !model.is_empty());
-        given.unwrap_or(&self.settings().model)
     }
 }
 
@@ -336,47 +313,6 @@ impl Tried {
     fn in_words(&self) -> String {
         let model = self.model.as_ref().map_or_else(String::new, |model| format!(" ({model})"));
         format!("Route {}{model}: {}", self.number, self.why)
-    }
-}
-
-/// The routes of an alias, with their numbers; with a server only those that go there.
-fn routes_to(settings: &Settings, alias: &str, only: Option<&str>) -> Result<VecDeque<(usize, RouteEntry)>> {
-    let all: VecDeque<(usize, RouteEntry)> = settings.aliases[alias]
-        .iter()
-        .cloned()
-        .enumerate()
-        .map(|(index, entry)| (index + 1, entry))
-        .collect();
-    let Some(only) = only else { return Ok(all) };
-    let wanted = url_of(settings, only)?;
-    let mut left = VecDeque::new();
-    let mut others = Vec::new();
-    for (number, entry) in all {
-        match &entry.server {
-            Some(server) => match (url_of(settings, server)?, &wanted) {
-                (Some(url), Some(wanted)) if url.is_same_server(wanted) => left.push_back((number, entry)),
-                _ => others.push(server.clone()),
-            },
-            None => left.push_back((number, entry)),
-        }
-    }
-    if left.is_empty() {
-        others.dedup();
-        return Err(Error::invalid_input(format!(
-            "The alias `{alias}` has no route to the server {only}; it goes to {}.",
-            others.join(", ")
-        ))
-        .with_hint(
-            "Leave the server empty, so that the alias chooses it, or name a model of that server instead of the alias.",
-        ));
-    }
-    Ok(left)
-}
-
-fn url_of(settings: &Settings, server: &str) -> Result<Option<ServerUrl>> {
-    match settings.find_server(server)? {
-        ServerChoice::Given { url, .. } => Ok(Some(url)),
-        ServerChoice::None => Ok(None),
     }
 }
 

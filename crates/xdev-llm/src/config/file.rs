@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
+use super::alias::RouteEntry;
 use super::environment::Environment;
-use super::settings::{Origin, Overrides, RouteEntry, ServerEntry};
+use super::settings::{Origin, Overrides, ServerEntry};
 use super::table::{Form, KEYS, Key};
 use crate::chat::Reasoning;
 use crate::error::{Error, ErrorKind, Result};

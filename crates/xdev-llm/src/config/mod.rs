@@ -6,6 +6,7 @@
 //! `wire`), connecting (`client`).
 
 mod address;
+mod alias;
 mod environment;
 mod file;
 mod secret;
@@ -14,11 +15,10 @@ mod show;
 mod table;
 
 pub use address::{ServerUrl, host_allowed, is_local, normalise_url};
+pub use alias::RouteEntry;
 pub use environment::Environment;
 pub use secret::{KeySource, looks_like_key};
-pub use settings::{
-    EngineSettings, Origin, Overrides, RouteEntry, ServerChoice, ServerEntry, Setting, Settings,
-};
+pub use settings::{EngineSettings, Origin, Overrides, ServerChoice, ServerEntry, Setting, Settings};
 pub use show::Shown;
 pub use table::{ENVIRONMENT, Form, KEYS, Key, Variable, user_template};
 

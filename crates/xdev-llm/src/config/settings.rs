@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::address::{
     LM_STUDIO_PORT, OLLAMA_PORT, ServerUrl, host_variable_url, normalise_url, without_scheme,
 };
+use super::alias::RouteEntry;
 use super::environment::Environment;
 use super::file::ConfigFile;
 use super::secret::{BoundKey, bind_keys, looks_like_key};
@@ -127,21 +128,6 @@ pub struct ServerEntry {
     pub context_length: Option<u32>,
     /// The API to speak, by its name; `None` and `"auto"` take the best the server has.
     pub api: Option<String>,
-}
-
-/// `RouteEntry` is one way of an alias under `[aliases]`: a server and a model of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct RouteEntry {
-    /// A URL, or a name under `[servers]`; `None` is the server that is asked otherwise.
-    pub server: Option<String>,
-    /// The model's id on that server; `None` is as "auto".
-    pub model: Option<String>,
-    /// The context length to load the model with, in tokens.
-    pub context_length: Option<u32>,
-    /// Seconds the model stays loaded after an answer; -1 for ever, 0 not at all.
-    pub keep_alive: Option<i64>,
 }
 
 /// `EngineSettings` are the settings of the built-in engine.
@@ -359,21 +345,6 @@ impl Settings {
                 self.server.origin
             ))
             .with_hint("Keys go into an environment variable or a private file that `api_key_env` or `api_key_file` names."));
-        }
-        Ok(())
-    }
-
-    /// Refuses an alias that leads to no server; which names there are is known only now.
-    fn check_aliases(&self) -> Result<()> {
-        for (name, routes) in &self.aliases {
-            for (index, route) in routes.iter().enumerate() {
-                let Some(server) = &route.server else { continue };
-                self.find_server(server).map_err(|error| {
-                    let place = ConfigFile::place_of_route(&routes.origin, name, index);
-                    config_error(format!("{place}: the server of `aliases.{name}`: {}", error.message()))
-                        .with_hint("Give the route a URL, or a server that has a name under [servers].")
-                })?;
-            }
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::settings::{Origin, RouteEntry, ServerEntry, Setting, Settings};
+use super::alias::RouteEntry;
+use super::settings::{Origin, ServerEntry, Setting, Settings};
 use crate::chat::Reasoning;
 
 /// `Shown` is one line of `config show`.
@@ -102,17 +103,9 @@ fn show_aliases(aliases: &BTreeMap<String, Setting<Vec<RouteEntry>>>) -> Vec<Sho
     let mut lines = Vec::new();
     for (name, routes) in aliases {
         for (index, route) in routes.iter().enumerate() {
-            let mut fields = toml::Table::new();
-            fields.extend(route.server.clone().map(|server| ("server".to_owned(), server.into())));
-            fields.extend(route.model.clone().map(|model| ("model".to_owned(), model.into())));
-            let numbers =
-                [("context_length", route.context_length.map(i64::from)), ("keep_alive", route.keep_alive)];
-            for (key, number) in numbers {
-                fields.extend(number.map(|number| (key.to_owned(), number.into())));
-            }
             lines.push(Shown {
                 key: format!("aliases.{name}[{}]", index + 1),
-                value: toml::Value::Table(fields).to_string(),
+                value: toml::Value::try_from(route).map_or_else(|_| String::new(), |value| value.to_string()),
                 origin: routes.origin.clone(),
             });
         }
