@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use xdev_llm::wire::ServerKind;
 use xdev_llm::{
-    ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets, Route,
-    ServerInfo, ServerSource, Store, Taken, history,
+    Answered, ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets,
+    Question, Route, ServerInfo, ServerSource, Store, Taken, history,
 };
 
 use crate::arguments::TurnArguments;
@@ -46,7 +46,7 @@ struct Answer<'a> {
 
 /// `ServerTaken` is a server's info, and the route of the alias that led there.
 #[derive(Serialize)]
-struct ServerTaken {
+pub(crate) struct ServerTaken {
     #[serde(flatten)]
     info: ServerInfo,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +54,18 @@ struct ServerTaken {
 }
 
 impl ServerTaken {
+    /// Of an answer that is there, which a question that fails shall not spoil.
+    pub(crate) async fn of(answered: &Answered) -> Value {
+        let route = &answered.route;
+        ServerTaken::ask(route).await.map_or_else(
+            |error| {
+                let note = format!("The server's state could not be read: {error}");
+                json!({"url": route.server.url(), "notes": [note], "route": route.taken()})
+            },
+            |taken| json!(taken),
+        )
+    }
+
     async fn ask(route: &Route) -> Result<ServerTaken, Error> {
         Ok(ServerTaken { info: route.server.info().await?, route: route.taken() })
     }
@@ -110,6 +122,21 @@ impl<'a> Turns<'a> {
     /// Whether results are printed as JSON.
     pub(crate) fn wants_json(&self) -> bool {
         self.arguments.json
+    }
+
+    /// Whom the turns ask.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The conversation as a question to one of several models.
+    pub(crate) fn question(&self, model: &str, messages: &[Message]) -> Question {
+        let request = ChatRequest {
+            model: Some(model.to_owned()),
+            messages: messages.to_vec(),
+            ..self.request.clone()
+        };
+        Question { server: None, request, limits: self.limits }
     }
 
     /// Reports a failed turn as the flags say.
@@ -215,7 +242,7 @@ impl<'a> Turns<'a> {
     }
 
     /// Keeps the numbers of the answer on disk; that must not spoil the answer.
-    fn record(&self, reply: &ChatReply) {
+    pub(crate) fn record(&self, reply: &ChatReply) {
         if let Err(error) = self.store().append_stat(&json!(GenerationStats::from(reply))) {
             output::warn(&error.to_string());
         }

@@ -42,8 +42,8 @@ pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic}
 
 #[cfg(feature = "client")]
 pub use client::{
-    ChatStream, Client, Found, Limits, Look, Outcome, PORTS, Preview, Route, RoutedChat, Scan, Server,
-    ServerInfo, ServerSource, Taken, Tried, doctor,
+    Answered, ChatStream, Client, Compared, Comparison, Found, Limits, Look, Outcome, PORTS, Preview,
+    Question, Route, RoutedChat, Scan, Server, ServerInfo, ServerSource, Taken, Tried, doctor,
 };
 
 /// The README's example compiles.

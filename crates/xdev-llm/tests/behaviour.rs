@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 #![cfg(feature = "client")]
 
+#[path = "behaviour/compare.rs"]
+mod compare;
 #[path = "behaviour/doctor.rs"]
 mod doctor;
 #[path = "behaviour/faults.rs"]

@@ -7,6 +7,7 @@
 
 mod ask;
 mod chat;
+mod compare;
 mod engine;
 mod examine;
 mod offline;

@@ -5,6 +5,7 @@
 //! (`wire`), configuration files (`config`).
 
 mod chunked;
+mod compare;
 mod discover;
 pub mod doctor;
 mod http;
@@ -24,6 +25,7 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use url::Url;
 
+pub use compare::{Answered, Compared, Comparison, Question};
 pub use discover::{Found, Look, Outcome, PORTS, Scan};
 pub use route::{Route, RoutedChat, Taken, Tried};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
