@@ -38,7 +38,7 @@ class ChatEvent:
     A thing that happened while an answer arrived.
 
     `kind` is one of started, loading_model, reading_prompt, reasoning, text, text_was_reasoning, tool_call, usage,
-    timing, extra and finished.
+    timing, extra and finished; where several models are asked, also begun (its turn has come) and ended.
     """
     def __repr__(self, /) -> str: ...
     @property
@@ -59,7 +59,7 @@ class ChatEvent:
     @property
     def text(self, /) -> str:
         """
-        A piece of text, for text, reasoning and finished (the reason); empty for the others.
+        A piece of text, for text, reasoning, finished (the reason) and ended (the failure); empty for the others.
         """
 
 @final
@@ -222,6 +222,15 @@ class Client:
         Every bad one of chat's keywords, as (name, what is wrong); an empty list means that all are well.
 
         Asks nobody. It also refuses texts that look like a key, which have no place in a workflow.
+        """
+    def compare(self, /, prompt: str | None = None, *, models: "list[str]", parallel: bool = False, on_events: Any | None = None, interval: SupportsFloat | SupportsIndex = 0.05, **keywords) -> Call:
+        """
+        Asks several models the same, one after another in this order or side by side with parallel, as a call that gives a
+        list of dicts in the order of models: model as it was asked for, reply (a ChatReply, or None) and error (an Error,
+        or None). A model that fails leaves the others alone. A model may be an alias; the keywords are those of chat.
+
+        on_events is called as chat calls it, with pairs of a model's index and an event; events of kind begun and ended
+        say when a model's turn comes and is over. auto_detect_server replaces the server for all models that are no alias.
         """
     def discover(self, /, *, fresh: bool = False) -> Call:
         """

@@ -3,7 +3,7 @@
 //! Not here: the request out of the caller's arguments (`arguments`), the wire (the library).
 
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -37,7 +37,19 @@ pub(crate) struct Listener {
 }
 
 /// `Stop` is a listener's wish that the run ends, with the exception it raised.
-struct Stop(Option<PyErr>);
+pub(crate) struct Stop(pub(crate) Option<PyErr>);
+
+/// `Tell` is what a listener can be told.
+pub(crate) trait Tell: Send + 'static {
+    /// As Python sees it.
+    fn to_python(&self, py: Python<'_>) -> PyResult<Py<PyAny>>;
+}
+
+impl Tell for Event {
+    fn to_python(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(Py::new(py, ChatEvent::new(py, self)?)?.into_any())
+    }
+}
 
 /// Does the job; the listener has been called for the last time when the outcome is published.
 pub(crate) async fn drive(
@@ -47,24 +59,9 @@ pub(crate) async fn drive(
     listener: Option<Arc<Listener>>,
     publisher: Publisher,
 ) {
-    let mut answer = pin!(answer(&operation, &client, job));
-    let Some(listener) = listener else {
-        let outcome = answer.await;
-        publisher.publish(with_facts(&operation, outcome, None));
-        return;
-    };
-    let over = tokio::sync::Notify::new();
-    let mut listening = pin!(listener.listen(&operation, &over));
-    let (outcome, stop) = tokio::select! {
-        outcome = &mut answer => {
-            over.notify_one();
-            (outcome, listening.await.err())
-        }
-        stop = &mut listening => {
-            operation.cancel();
-            (answer.await, stop.err())
-        }
-    };
+    let take = || operation.state().batch.as_mut().map(Queue::take).unwrap_or_default();
+    let work = Box::pin(answer(&operation, &client, job));
+    let (outcome, stop) = listened(&operation, work, listener.as_ref(), take).await;
     let outcome = match stop {
         // The answer was complete before it was unwanted.
         Some(stop) => {
@@ -74,6 +71,29 @@ pub(crate) async fn drive(
         None => with_facts(&operation, outcome, None),
     };
     publisher.publish(outcome);
+}
+
+/// What `work` gives, while the listener is told what `take` finds; and whether the listener ended it.
+pub(crate) async fn listened<W, T: Tell>(
+    operation: &Operation,
+    work: impl Future<Output = W>,
+    listener: Option<&Arc<Listener>>,
+    take: impl Fn() -> Vec<T>,
+) -> (W, Option<Stop>) {
+    let mut work = pin!(work);
+    let Some(listener) = listener else { return (work.await, None) };
+    let over = tokio::sync::Notify::new();
+    let mut listening = pin!(listener.listen(take, &over));
+    tokio::select! {
+        outcome = &mut work => {
+            over.notify_one();
+            (outcome, listening.await.err())
+        }
+        stop = &mut listening => {
+            operation.cancel();
+            (work.await, stop.err())
+        }
+    }
 }
 
 fn with_facts(operation: &Operation, outcome: Result<Reply, Error>, cause: Option<PyErr>) -> Outcome {
@@ -168,15 +188,23 @@ pub(crate) fn facts(client: &Client, route: &Route, kind: &ServerKind) -> Server
 }
 
 impl Listener {
+    /// Calls this function every so many seconds.
+    pub(crate) fn new(function: Py<PyAny>, interval: f64) -> Listener {
+        Listener { function: Mutex::new(Some(function)), interval: Duration::from_secs_f64(interval) }
+    }
+
     /// Calls the function after every interval, and once more when it is over.
-    async fn listen(self: &Arc<Self>, operation: &Operation, over: &tokio::sync::Notify) -> Result<(), Stop> {
+    async fn listen<T: Tell>(
+        self: &Arc<Self>,
+        take: impl Fn() -> Vec<T>,
+        over: &tokio::sync::Notify,
+    ) -> Result<(), Stop> {
         loop {
             let is_last = tokio::select! {
                 () = over.notified() => true,
                 () = sleep(self.interval) => false,
             };
-            let batch = operation.state().batch.as_mut().map(Queue::take).unwrap_or_default();
-            self.call(batch, is_last).await?;
+            self.call(take(), is_last).await?;
             if is_last {
                 return Ok(());
             }
@@ -184,7 +212,7 @@ impl Listener {
     }
 
     /// Calls the function on a thread of its own, so that the runtime never waits for the interpreter.
-    async fn call(self: &Arc<Self>, batch: Vec<Event>, is_last: bool) -> Result<(), Stop> {
+    async fn call<T: Tell>(self: &Arc<Self>, batch: Vec<T>, is_last: bool) -> Result<(), Stop> {
         let listener = Arc::clone(self);
         let called = tokio::task::spawn_blocking(move || {
             runtime::visit(|py| {
@@ -210,11 +238,11 @@ impl Listener {
     }
 
     /// Calls the function; false where the run is to end.
-    fn call_now(&self, py: Python<'_>, batch: &[Event]) -> PyResult<bool> {
+    fn call_now<T: Tell>(&self, py: Python<'_>, batch: &[T]) -> PyResult<bool> {
         let function = self.function.lock().unwrap_or_else(PoisonError::into_inner);
         let function = function.as_ref().map(|function| function.clone_ref(py));
         let Some(function) = function else { return Ok(false) };
-        let events = batch.iter().map(|event| Py::new(py, ChatEvent::new(py, event)?));
+        let events = batch.iter().map(|event| event.to_python(py));
         let events = PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)?;
         let wish = function.call1(py, (events,))?;
         Ok(!wish.bind(py).is(PyBool::new(py, false)))

@@ -2,15 +2,16 @@
 //!
 //! Not here: what arguments mean (`arguments`, `check`), how a chat goes on (`answer`, `run`).
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use xdev_llm::{Environment, Error, Overrides, Presets, Settings, normalise_url};
 
 use crate::answer::{self, Listener};
 use crate::arguments::Arguments;
+use crate::compare::Comparing;
 use crate::operation::{Lease, Operation, Queue, Value, start};
 use crate::run::{Call, ChatRun};
 use crate::values::ServerState;
@@ -249,6 +250,40 @@ impl Client {
         self.start_chat(py, arguments, on_events)
     }
 
+    /// Asks several models the same, one after another in this order or side by side with parallel, as a call that gives a
+    /// list of dicts in the order of models: model as it was asked for, reply (a ChatReply, or None) and error (an Error,
+    /// or None). A model that fails leaves the others alone. A model may be an alias; the keywords are those of chat.
+    ///
+    /// on_events is called as chat calls it, with pairs of a model's index and an event; events of kind begun and ended
+    /// say when a model's turn comes and is over. auto_detect_server replaces the server for all models that are no alias.
+    #[pyo3(signature = (prompt=None, *, models: "list[str]", parallel=false, on_events=None, interval=0.05, **keywords))]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+    fn compare(
+        &self,
+        py: Python<'_>,
+        prompt: Option<String>,
+        models: Vec<String>,
+        parallel: bool,
+        on_events: Option<Py<PyAny>>,
+        interval: f64,
+        keywords: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Call> {
+        let keywords = keywords.unwrap_or_else(|| PyDict::new(py));
+        if keywords.contains("model")? {
+            return Err(PyTypeError::new_err("compare() takes models, a list, and no model"));
+        }
+        let arguments =
+            Arguments { prompt, interval: Some(interval), ..check::arguments("compare", &keywords)? };
+        let job = py.detach(|| arguments.job(&self.0)).map_err(|error| error::plain(py, &error))?;
+        let comparison = Comparing::new(models, parallel, job).map_err(|error| error::plain(py, &error))?;
+        let runtime = runtime::runtime(py)?;
+        let (operation, publisher) = Operation::begin();
+        let listener = on_events.map(|function| Arc::new(Listener::new(function, interval)));
+        let lease = Arc::new(Lease(Arc::clone(&operation)));
+        runtime.spawn(comparison.drive(operation, self.0.clone(), listener.clone(), publisher));
+        Ok(Call { lease, listener })
+    }
+
     /// What a server tells about itself, as a call that gives a ServerInfo; fresh asks anew what is remembered.
     #[pyo3(signature = (server=None, *, fresh=false))]
     fn server(&self, py: Python<'_>, server: Option<String>, fresh: bool) -> PyResult<Call> {
@@ -352,10 +387,7 @@ impl Client {
         let job = py.detach(|| arguments.job(&self.0)).map_err(|error| error::plain(py, &error))?;
         let runtime = runtime::runtime(py)?;
         let (operation, publisher) = Operation::begin();
-        let listener = on_events.map(|function| {
-            let interval = Duration::from_secs_f64(interval);
-            Arc::new(Listener { function: Mutex::new(Some(function)), interval })
-        });
+        let listener = on_events.map(|function| Arc::new(Listener::new(function, interval)));
         if listener.is_some() {
             operation.state().batch = Some(Queue::default());
         }

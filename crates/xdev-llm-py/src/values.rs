@@ -50,12 +50,12 @@ fn source(source: &ServerSource) -> &'static str {
 /// A thing that happened while an answer arrived.
 ///
 /// `kind` is one of started, loading_model, reading_prompt, reasoning, text, text_was_reasoning, tool_call, usage,
-/// timing, extra and finished.
+/// timing, extra and finished; where several models are asked, also begun (its turn has come) and ended.
 #[pyclass(frozen, get_all, module = "xdev_llm")]
 pub(crate) struct ChatEvent {
     /// What happened.
     kind: &'static str,
-    /// A piece of text, for text, reasoning and finished (the reason); empty for the others.
+    /// A piece of text, for text, reasoning, finished (the reason) and ended (the failure); empty for the others.
     text: String,
     /// The share that is done, 0 to 1, where the server tells it.
     progress: Option<f32>,
@@ -71,6 +71,11 @@ impl ChatEvent {
 }
 
 impl ChatEvent {
+    /// An event that is no server's.
+    pub(crate) fn own(kind: &'static str, text: &str) -> ChatEvent {
+        ChatEvent { kind, text: text.to_owned(), progress: None, data: None }
+    }
+
     /// The event as Python sees it.
     pub(crate) fn new(py: Python<'_>, event: &Event) -> PyResult<ChatEvent> {
         let (kind, text, progress, data) = match event {
