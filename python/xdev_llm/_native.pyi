@@ -27,6 +27,12 @@ class Call:
         """
         Whether it has ended.
         """
+    @property
+    def progress(self, /) -> dict | None:
+        """
+        How far a load, an unload or a download is: a dict with the phase (loading_model, unloading_model or pulling_model) and
+        what the server tells of it; None where nothing was told.
+        """
     def wait(self, /) -> Any:
         """
         Waits for the result. Other threads go on, and Ctrl-C ends it.
@@ -242,6 +248,24 @@ class Client:
         Looks at every step between this machine and an answer, as a call that gives a dict: works, and checks, each with
         status (ok, warn or fail), name, message and, where there is one, cure.
         """
+    def forecast(self, /, model: str | None = None, *, server: str | None = None, context_length: SupportsIndex | None = None) -> Call:
+        """
+        Says whether a model would fit, before it is loaded, as a call that gives a dict: verdict (fits, evicts, spills or
+        unknown), sentence, need, device, context_length, largest_context_that_fits. Loads nothing.
+        """
+    def load(self, /, model: str | None = None, *, server: str | None = None, context_length: SupportsIndex | None = None, keep_alive: SupportsIndex | None = None) -> Call:
+        """
+        Loads a model unless it is there, as a call that gives a dict once the server's own list has it: server, id,
+        was_loaded, duration, context_length, evicted, not_sent, …
+
+        context_length is what it must have at least; keep_alive is in seconds, -1 for ever. A load that has begun goes on
+        when the call is dropped: an unload that comes after it finds the model.
+        """
+    def loaded(self, /, server: str | None = None) -> Call:
+        """
+        What a server has in memory, asked now, as a call that gives a list of dicts: id, instance, state, context_length,
+        size_bytes, vram_bytes, expires_at; what is not told is left out.
+        """
     def models(self, /, server: str | None = None, *, fresh: bool = False) -> Call:
         """
         The models of a server, as a call that gives a list of ModelInfo; fresh asks anew what is remembered.
@@ -250,6 +274,11 @@ class Client:
     def presets(self, /) -> dict:
         """
         Every preset by name, with the values it sets: the built-in ones and the user's.
+        """
+    def pull(self, /, model: str, *, server: str | None = None) -> Call:
+        """
+        Downloads a model to a server, as a call that gives a dict: server, model, duration, total_bytes. Dropping or
+        cancelling it ends the download.
         """
     def resolve(self, /, server: str | None = None, model: str | None = None, *, auto_detect_server: bool = False) -> Call:
         """
@@ -264,6 +293,18 @@ class Client:
     def servers(self, /) -> dict:
         """
         The configured servers: name and URL.
+        """
+    def switch(self, /, model: str, *, server: str | None = None, context_length: SupportsIndex | None = None, keep_alive: SupportsIndex | None = None) -> Call:
+        """
+        Puts a model in the place of all others, as a call that gives a dict: loaded, unloaded, side_by_side. Where both
+        fit, the new one is loaded before the old ones go. What the arguments mean is told by load.
+        """
+    def unload(self, /, model: str | None = None, *, server: str | None = None, all: bool = False) -> Call:
+        """
+        Unloads every copy of a model, or with all everything, as a call that gives a dict once the server's own list has it
+        no longer: server, models, duration, freed_bytes.
+
+        Without a model it is the one that "auto" means. It goes on to its end when the call is dropped or cancelled.
         """
 
 @final
@@ -307,6 +348,11 @@ class ModelInfo:
         Who made it or owns it.
         """
     @property
+    def parameters(self, /) -> int | None:
+        """
+        How many weights it has.
+        """
+    @property
     def quantization(self, /) -> str | None:
         """
         How its weights are stored, such as Q4_K_M.
@@ -320,6 +366,11 @@ class ModelInfo:
     def state(self, /) -> str:
         """
         Whether it is in memory: loaded, loading, not_loaded or unknown.
+        """
+    @property
+    def vram_bytes(self, /) -> int | None:
+        """
+        The GPU memory it takes now, in bytes.
         """
 
 @final

@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use xdev_llm::engine::{KeptEngine, Lease, running_background, touch_background};
+use xdev_llm::engine::{KeptEngine, Lease, Running, running_background, touch_background};
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{Client, Error, ErrorKind, Result, Route, ServerSource};
+use xdev_llm::{Client, Error, ErrorKind, Result, Route, Server, ServerSource};
 
 use crate::output::DIM;
 use crate::settings;
@@ -21,11 +21,18 @@ pub(crate) struct Connector {
 
 /// `Connection` is a server for one turn; what it holds keeps the engine up.
 pub(crate) struct Connection {
-    /// The server to ask, and the model there.
-    pub(crate) route: Route,
+    /// The server to ask.
+    pub(crate) server: Server,
     _lease: Option<Lease>,
     /// The state folder, when the server is the background engine, which stops when nobody touches it.
     background: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The state folder of the background engine, where the server is that.
+    pub(crate) fn engine(&self) -> Option<&Path> {
+        self.background.as_deref()
+    }
 }
 
 impl Drop for Connection {
@@ -43,30 +50,23 @@ impl Connector {
         Connector { client, state_dir, kept: None }
     }
 
-    /// Finds who answers for a model or an alias. The engine is used only where no server was given and none runs, and
-    /// never for an alias, whose routes say who answers.
-    pub(crate) async fn connect(&mut self, model: &str, spinner: &Spinner) -> Result<Connection> {
-        let is_alias = self.client.settings().is_alias(model);
-        if self.kept.is_none() || is_alias {
-            let unreachable = match self.client.route(None, Some(model)).await {
-                Ok(route) => return Ok(Connection { route, _lease: None, background: None }),
-                Err(error) if is_alias => return Err(error),
-                Err(error) => error,
-            };
-            if unreachable.kind() != ErrorKind::Unreachable || self.client.settings().server.is_some() {
-                return Err(unreachable);
-            }
-            if let Some(running) = running_background(&self.state_dir).await {
-                touch_background(&self.state_dir)?;
-                let server = self.client.attach(
-                    &running.url,
-                    ServerKind::LLAMA_CPP,
-                    Some(running.key),
-                    ServerSource::Engine,
-                )?;
-                let route = Route::new(server, Some(model.to_owned()));
-                return Ok(Connection { route, _lease: None, background: Some(self.state_dir.clone()) });
-            }
+    /// Finds who answers for a model or an alias. The engine is never used for an alias, whose routes say who answers.
+    pub(crate) async fn route(&mut self, model: &str, spinner: &Spinner) -> Result<(Route, Connection)> {
+        if self.client.settings().is_alias(model) {
+            let route = self.client.route(None, Some(model)).await?;
+            let server = route.server.clone();
+            return Ok((route, Connection { server, _lease: None, background: None }));
+        }
+        let connection = self.connect(spinner).await?;
+        Ok((Route::new(connection.server.clone(), Some(model.to_owned())), connection))
+    }
+
+    /// Finds who answers. The engine is used only where no server was given and none runs.
+    pub(crate) async fn connect(&mut self, spinner: &Spinner) -> Result<Connection> {
+        if self.kept.is_none()
+            && let Some(connection) = self.running().await?
+        {
+            return Ok(connection);
         }
         let kept = match self.kept.take() {
             Some(kept) => self.kept.insert(kept),
@@ -83,8 +83,22 @@ impl Connector {
             Some(lease.key().clone()),
             ServerSource::Engine,
         )?;
-        let route = Route::new(server, Some(model.to_owned()));
-        Ok(Connection { route, _lease: Some(lease), background: None })
+        Ok(Connection { server, _lease: Some(lease), background: None })
+    }
+
+    /// Finds who runs already: a server, else the background engine. Where a server is named it must be that one.
+    pub(crate) async fn running(&self) -> Result<Option<Connection>> {
+        let unreachable = match self.client.server(None).await {
+            Ok(server) => return Ok(Some(Connection { server, _lease: None, background: None })),
+            Err(error) => error,
+        };
+        if unreachable.kind() != ErrorKind::Unreachable || self.client.settings().server.is_some() {
+            return Err(unreachable);
+        }
+        let Some(running) = running_background(&self.state_dir).await else { return Ok(None) };
+        touch_background(&self.state_dir)?;
+        let server = attach_engine(&self.client, running)?;
+        Ok(Some(Connection { server, _lease: None, background: Some(self.state_dir.clone()) }))
     }
 
     /// Finds the built-in engine and says that it is used; it starts with the first turn.
@@ -97,6 +111,11 @@ impl Connector {
         spinner.note(&format!("{DIM}no server runs: using the built-in engine ({model}){DIM:#}"));
         Ok(KeptEngine::new(options, *settings.engine.idle))
     }
+}
+
+/// The background engine as a server.
+pub(crate) fn attach_engine(client: &Client, running: Running) -> Result<Server> {
+    client.attach(&running.url, ServerKind::LLAMA_CPP, Some(running.key), ServerSource::Engine)
 }
 
 /// Says both cures when there is neither a server nor an engine.

@@ -91,6 +91,7 @@ impl<'a> Turns<'a> {
             model: Some(settings.model.value.clone()),
             sampling: preset.apply(arguments.sampling.sampling()),
             reasoning: *settings.reasoning,
+            keep_alive: arguments.keep_alive,
             ..ChatRequest::default()
         };
         request.sampling.validate(*settings.max_tokens_limit)?;
@@ -188,18 +189,17 @@ impl<'a> Turns<'a> {
         let mut interrupt = pin!(tokio::signal::ctrl_c());
         let connect = async {
             let model = request.model.as_deref().unwrap_or("auto");
-            let connection = self.connector.connect(model, show.spinner()).await?;
-            let info =
-                if self.arguments.json { Some(ServerTaken::ask(&connection.route).await?) } else { None };
-            Ok::<_, Error>((connection, info))
+            let (route, connection) = self.connector.route(model, show.spinner()).await?;
+            let info = if self.arguments.json { Some(ServerTaken::ask(&route).await?) } else { None };
+            Ok::<_, Error>((route, connection, info))
         };
-        let (connection, info) = tokio::select! {
+        let (route, _connection, info) = tokio::select! {
             biased;
             _ = &mut interrupt => return Ok(Ended::Stopped(ChatReply::default())),
             result = connect => result?,
         };
         show.spinner().message("waiting for the answer");
-        let mut stream = connection.route.clone().chat(request, self.limits)?;
+        let mut stream = route.chat(request, self.limits)?;
         let mut told = None;
         loop {
             let event = tokio::select! {

@@ -1,4 +1,4 @@
-//! The running server: options, accept loop, the log.
+//! The running server: accept loop, restarts, the log.
 //!
 //! What is read and sent on a connection is in `connection`; what is answered is decided by `servers` and
 //! `control`.
@@ -12,9 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::connection::converse;
 use crate::http::Received;
+use crate::memory::{Instance, Memory};
 use crate::model::Model;
+use crate::options::Options;
 use crate::personality::Personality;
 use crate::script::Script;
 
@@ -22,45 +26,6 @@ use crate::script::Script;
 pub(crate) const WATCH: Duration = Duration::from_millis(5);
 /// Requests kept in the log; the oldest goes first.
 const LOGGED: usize = 100_000;
-
-/// `Options` says which server is played and with what.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The server to be.
-    pub personality: Personality,
-    /// Where to listen; port 0 for any free one.
-    pub address: SocketAddr,
-    /// The key asked for, on the paths that server protects. LM Studio 0.3 and Ollama know none.
-    pub api_key: Option<String>,
-    /// The models installed.
-    pub models: Vec<Model>,
-    /// The longest prompt in characters; `None` for no limit. A token is counted as four characters.
-    pub context: Option<usize>,
-    /// LM Studio's just-in-time loading: lists every model and loads what is asked for.
-    pub just_in_time: bool,
-    /// The script of every chat.
-    pub script: Script,
-}
-
-impl From<Personality> for Options {
-    fn from(personality: Personality) -> Options {
-        Options {
-            personality,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            api_key: None,
-            models: Model::defaults(personality),
-            context: None,
-            just_in_time: true,
-            script: Script::default(),
-        }
-    }
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options::from(Personality::Generic)
-    }
-}
 
 /// `Request` is one request as logged.
 #[derive(Debug, Clone, Default)]
@@ -139,7 +104,6 @@ struct State {
     log: VecDeque<Arc<Mutex<Request>>>,
     script: Queued,
     queue: VecDeque<Queued>,
-    models: Vec<Model>,
     sockets: HashMap<u64, Weak<TcpStream>>,
     connections: u64,
     on_end: Option<OnEnd>,
@@ -147,11 +111,14 @@ struct State {
 
 /// `Shared` is what all connections of one server see.
 pub(crate) struct Shared {
+    /// As the server was started. What may change while it runs is in `memory`.
     pub(crate) options: Options,
+    pub(crate) memory: Memory,
     started: Instant,
     state: Mutex<State>,
     changed: Condvar,
     stopped: AtomicBool,
+    restarts: AtomicBool,
 }
 
 impl Shared {
@@ -184,12 +151,9 @@ impl Shared {
         self.state().queue.push_back(Queued::new(script));
     }
 
+    /// The models, with `loaded` as it is now.
     pub(crate) fn models(&self) -> Vec<Model> {
-        self.state().models.clone()
-    }
-
-    pub(crate) fn change_models<T>(&self, change: impl FnOnce(&mut Vec<Model>) -> T) -> T {
-        change(&mut self.state().models)
+        self.memory.state().models()
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -228,6 +192,20 @@ impl Shared {
 
     pub(crate) fn stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Closes every connection and listens again after the time of a load.
+    pub(crate) fn restart(&self, address: Option<SocketAddr>) {
+        self.restarts.store(true, Ordering::SeqCst);
+        if let Some(address) = address {
+            wake(address);
+        }
+    }
+
+    fn close_connections(&self) {
+        for socket in self.state().sockets.values().filter_map(Weak::upgrade) {
+            drop(socket.shutdown(Shutdown::Both));
+        }
     }
 
     /// Wakes who waits for a change of the log.
@@ -296,18 +274,19 @@ impl Mock {
                 log: VecDeque::new(),
                 script: Queued::new(options.script.clone()),
                 queue: VecDeque::new(),
-                models: options.models.clone(),
                 sockets: HashMap::new(),
                 connections: 0,
                 on_end: None,
             }),
             changed: Condvar::new(),
             stopped: AtomicBool::new(false),
+            restarts: AtomicBool::new(false),
+            memory: Memory::new(&options),
             options,
         });
         let accept = thread::Builder::new().name("mock-accept".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || accept(&listener, &shared)
+            move || serve(listener, address, &shared)
         })?;
         Ok(Mock { shared, address, accept: Some(accept) })
     }
@@ -352,6 +331,26 @@ impl Mock {
         self.shared.clear();
     }
 
+    /// The models, with `loaded` as it is now.
+    pub fn models(&self) -> Vec<Model> {
+        self.shared.models()
+    }
+
+    /// Puts other models in the place of those there are; those marked as loaded are in memory at once.
+    pub fn set_models(&self, models: Vec<Model>) {
+        self.shared.memory.state().set_models(models);
+    }
+
+    /// What is in memory, on its way in or out, or failed to come in.
+    pub fn instances(&self) -> Vec<Instance> {
+        self.shared.memory.state().instances().to_vec()
+    }
+
+    /// Changes delays, failures and limits while the server runs; what it is and where it listens stays.
+    pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.shared.memory.state().options);
+    }
+
     /// TCP connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.state().connections as usize
@@ -382,28 +381,61 @@ impl Mock {
 impl Drop for Mock {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        let mut wake = self.address;
-        if wake.ip().is_unspecified() {
-            wake.set_ip(match wake.ip() {
-                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            });
-        }
-        // The connection itself is not wanted: it only wakes the accept loop.
-        let woken = TcpStream::connect_timeout(&wake, Duration::from_secs(1)).is_ok();
+        let woken = wake(self.address);
         if let Some(accept) = self.accept.take().filter(|_| woken) {
             drop(accept.join());
         }
-        for socket in self.shared.state().sockets.values().filter_map(Weak::upgrade) {
-            drop(socket.shutdown(Shutdown::Both));
-        }
+        self.shared.close_connections();
     }
+}
+
+/// Wakes the accept loop with a connection that is not wanted itself; false when nobody listens.
+fn wake(mut address: SocketAddr) -> bool {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+}
+
+/// Serves until the server is stopped, with a pause at every restart.
+fn serve(mut listener: TcpListener, address: SocketAddr, shared: &Arc<Shared>) {
+    loop {
+        accept(&listener, shared);
+        shared.close_connections();
+        drop(listener);
+        if !shared.restarts.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        // The port is kept while nobody listens, so that nobody else gets it.
+        let Ok(socket) = reserve(address) else {
+            return;
+        };
+        let until = Instant::now() + shared.memory.state().options.load_delay;
+        while Instant::now() < until && !shared.stopped() {
+            thread::sleep(WATCH);
+        }
+        if shared.stopped() || socket.listen(128).is_err() {
+            return;
+        }
+        listener = socket.into();
+    }
+}
+
+fn reserve(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let stream = listener.accept();
-        if shared.stopped() {
+        if shared.stopped() || shared.restarts.load(Ordering::SeqCst) {
             return;
         }
         let Ok((stream, _)) = stream else {

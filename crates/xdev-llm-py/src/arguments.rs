@@ -14,7 +14,7 @@ use xdev_llm::{
 use crate::answer::Job;
 
 /// The range of a context length, as in the config.
-const CONTEXT_LENGTH: (i64, i64) = (256, 16_777_216);
+pub(crate) const CONTEXT_LENGTH: (i64, i64) = (256, 16_777_216);
 /// The fields of the body that `extra` may not replace.
 const OWN_FIELDS: [&str; 3] = ["model", "messages", "stream"];
 /// The most seconds a listener's interval or a deadline may have: a day.
@@ -115,10 +115,7 @@ impl Arguments {
             sampling: preset.apply(self.sampling()),
             response_format: self.format()?,
             reasoning: self.level()?.unwrap_or(*settings.reasoning),
-            keep_alive: self.keep_alive.map(|seconds| match u32::try_from(seconds) {
-                Ok(seconds) => KeepAlive::Seconds(seconds),
-                Err(_) => KeepAlive::Forever,
-            }),
+            keep_alive: self.keep_alive.map(stay),
             context_length: self.context_length.map(|length| length as u32),
             ..ChatRequest::default()
         };
@@ -284,7 +281,13 @@ fn real(sampling: &Sampling) -> Result<(), Error> {
     sampling.validate(u32::MAX)
 }
 
-fn whole(name: &str, value: Option<i64>, low: i64, high: i64) -> Result<(), Error> {
+/// The stay that a number of seconds means; a negative one is for ever.
+pub(crate) fn stay(seconds: i64) -> KeepAlive {
+    u32::try_from(seconds).map_or(KeepAlive::Forever, KeepAlive::Seconds)
+}
+
+/// Checks the range of a whole number.
+pub(crate) fn whole(name: &str, value: Option<i64>, low: i64, high: i64) -> Result<(), Error> {
     match value {
         Some(value) if !(low..=high).contains(&value) => {
             Err(Error::invalid_input(format!("{name} is {value}; it must be {low} to {high}.")))

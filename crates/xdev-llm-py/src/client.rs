@@ -7,11 +7,12 @@ use std::sync::Arc;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use xdev_llm::{Environment, Error, Overrides, Presets, Settings, normalise_url};
+use xdev_llm::{Environment, Error, Overrides, Presets, Settings, Unload, normalise_url};
 
 use crate::answer::{self, Listener};
 use crate::arguments::Arguments;
 use crate::compare::Comparing;
+use crate::memory::{self, Wanted};
 use crate::operation::{Lease, Operation, Queue, Value, start};
 use crate::run::{Call, ChatRun};
 use crate::values::ServerState;
@@ -38,7 +39,7 @@ impl Messages<'_> {
 ///
 /// What is given here beats the config, as the command's flags do. Servers and models are remembered for a minute.
 #[pyclass(frozen, module = "xdev_llm")]
-pub(crate) struct Client(xdev_llm::Client);
+pub(crate) struct Client(pub(crate) xdev_llm::Client);
 
 impl Drop for Client {
     fn drop(&mut self) {
@@ -127,7 +128,7 @@ impl Client {
 }
 
 /// Picks a server; an empty text is none. With `fresh`, nothing that is remembered about it counts.
-async fn choose(
+pub(crate) async fn choose(
     client: &xdev_llm::Client,
     server: Option<&str>,
     fresh: bool,
@@ -314,6 +315,81 @@ impl Client {
     #[pyo3(signature = (*, fresh=false))]
     fn discover(&self, py: Python<'_>, fresh: bool) -> PyResult<Call> {
         self.ask_discover(py, fresh).map(Call::new)
+    }
+
+    /// What a server has in memory, asked now, as a call that gives a list of dicts: id, instance, state, context_length,
+    /// size_bytes, vram_bytes, expires_at; what is not told is left out.
+    #[pyo3(signature = (server=None))]
+    fn loaded(&self, py: Python<'_>, server: Option<String>) -> PyResult<Call> {
+        memory::loaded(py, self.0.clone(), server)
+    }
+
+    /// Loads a model unless it is there, as a call that gives a dict once the server's own list has it: server, id,
+    /// was_loaded, duration, context_length, evicted, not_sent, …
+    ///
+    /// context_length is what it must have at least; keep_alive is in seconds, -1 for ever. A load that has begun goes on
+    /// when the call is dropped: an unload that comes after it finds the model.
+    #[pyo3(signature = (model=None, *, server=None, context_length=None, keep_alive=None))]
+    fn load(
+        &self,
+        py: Python<'_>,
+        model: Option<String>,
+        server: Option<String>,
+        context_length: Option<i64>,
+        keep_alive: Option<i64>,
+    ) -> PyResult<Call> {
+        memory::load(py, self.0.clone(), Wanted { model, server, context_length, keep_alive }, false)
+    }
+
+    /// Puts a model in the place of all others, as a call that gives a dict: loaded, unloaded, side_by_side. Where both
+    /// fit, the new one is loaded before the old ones go. What the arguments mean is told by load.
+    #[pyo3(signature = (model, *, server=None, context_length=None, keep_alive=None))]
+    fn switch(
+        &self,
+        py: Python<'_>,
+        model: String,
+        server: Option<String>,
+        context_length: Option<i64>,
+        keep_alive: Option<i64>,
+    ) -> PyResult<Call> {
+        let wanted = Wanted { model: Some(model), server, context_length, keep_alive };
+        memory::load(py, self.0.clone(), wanted, true)
+    }
+
+    /// Unloads every copy of a model, or with all everything, as a call that gives a dict once the server's own list has it
+    /// no longer: server, models, duration, freed_bytes.
+    ///
+    /// Without a model it is the one that "auto" means. It goes on to its end when the call is dropped or cancelled.
+    #[pyo3(signature = (model=None, *, server=None, all=false))]
+    fn unload(
+        &self,
+        py: Python<'_>,
+        model: Option<String>,
+        server: Option<String>,
+        all: bool,
+    ) -> PyResult<Call> {
+        let what = if all { Unload::All } else { Unload::Model(model.unwrap_or_default()) };
+        memory::unload(py, self.0.clone(), what, server)
+    }
+
+    /// Says whether a model would fit, before it is loaded, as a call that gives a dict: verdict (fits, evicts, spills or
+    /// unknown), sentence, need, device, context_length, largest_context_that_fits. Loads nothing.
+    #[pyo3(signature = (model=None, *, server=None, context_length=None))]
+    fn forecast(
+        &self,
+        py: Python<'_>,
+        model: Option<String>,
+        server: Option<String>,
+        context_length: Option<i64>,
+    ) -> PyResult<Call> {
+        memory::forecast(py, self.0.clone(), Wanted { model, server, context_length, keep_alive: None })
+    }
+
+    /// Downloads a model to a server, as a call that gives a dict: server, model, duration, total_bytes. Dropping or
+    /// cancelling it ends the download.
+    #[pyo3(signature = (model, *, server=None))]
+    fn pull(&self, py: Python<'_>, model: String, server: Option<String>) -> PyResult<Call> {
+        memory::pull(py, self.0.clone(), model, server)
     }
 
     /// Looks at every step between this machine and an answer, as a call that gives a dict: works, and checks, each with

@@ -12,6 +12,7 @@ mod client;
 mod compare;
 mod error;
 mod json;
+mod memory;
 mod operation;
 mod prompt;
 mod run;

@@ -34,6 +34,8 @@ pub(crate) enum Value {
     Models(Arc<Vec<ModelInfo>>),
     /// Of several models that were asked the same.
     Compared(Arc<Vec<Compared>>),
+    /// Of what changes a server's memory, or tells of it.
+    Json(Arc<serde_json::Value>),
 }
 
 /// `Failure` is how an operation failed.
@@ -103,6 +105,8 @@ pub(crate) struct State {
     /// The text of the answer so far.
     pub(crate) text: String,
     pub(crate) facts: Facts,
+    /// How far it is, for a change of a server's memory.
+    pub(crate) progress: Option<serde_json::Value>,
     is_cancelled: bool,
     outcome: Option<Outcome>,
 }
@@ -287,8 +291,20 @@ pub(crate) fn start(
     py: pyo3::Python<'_>,
     work: impl Future<Output = Result<Value, Error>> + Send + 'static,
 ) -> pyo3::PyResult<Arc<Operation>> {
+    start_followed(py, |_| work)
+}
+
+/// The same for one that says how far it is.
+pub(crate) fn start_followed<W>(
+    py: pyo3::Python<'_>,
+    work: impl FnOnce(Arc<Operation>) -> W,
+) -> pyo3::PyResult<Arc<Operation>>
+where
+    W: Future<Output = Result<Value, Error>> + Send + 'static,
+{
     let runtime = runtime::runtime(py)?;
     let (operation, publisher) = Operation::begin();
+    let work = work(Arc::clone(&operation));
     let watched = Arc::clone(&operation);
     let mut work = Box::pin(async move {
         let outcome = watched.unless_cancelled(work).await.and_then(|outcome| outcome);

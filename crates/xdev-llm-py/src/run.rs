@@ -43,6 +43,7 @@ impl<'py> IntoPyObject<'py> for Ended {
             Ok(Value::Report(report)) => Ok(json::dict_of(py, &*report)?.into_any()),
             Ok(Value::Models(models)) => Ok(model_list(py, &models)?.into_any()),
             Ok(Value::Compared(compared)) => Ok(compared_list(py, &compared)?.into_any()),
+            Ok(Value::Json(value)) => json::to_python(py, &value),
             Err(failure) => Err(raise(py, &failure)),
         }
     }
@@ -136,6 +137,14 @@ impl Call {
 
     fn __clear__(&self) {
         clear(&self.lease, self.listener.as_ref());
+    }
+
+    /// How far a load, an unload or a download is: a dict with the phase (loading_model, unloading_model or pulling_model) and
+    /// what the server tells of it; None where nothing was told.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let progress = self.lease.0.state().progress.clone();
+        progress.map(|progress| json::dict_of(py, &progress)).transpose()
     }
 }
 

@@ -8,7 +8,10 @@
 
 mod chat;
 mod config;
+mod device;
 mod error;
+mod forecast;
+mod gguf;
 pub mod history;
 mod model;
 mod preset;
@@ -34,16 +37,25 @@ pub use config::{
     ServerChoice, ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local,
     looks_like_key, normalise_url, user_template,
 };
+pub use device::{Device, DeviceKind, DeviceSource, Holder, Vendor, choose_gpu};
+#[cfg(feature = "device")]
+pub use device::{devices, gpu, holders};
 pub use error::{Error, ErrorKind, Phase, Result};
-pub use model::{LoadState, ModelInfo, ModelKind, is_same_model, nearest, pick};
+pub use forecast::{
+    CacheShape, CacheType, Forecast, LoadPlan, Need, Shape, Verdict, bytes_in_words, forecast,
+    parse_parameters,
+};
+pub use gguf::{GgufInfo, check_gguf};
+pub use model::{LoadState, LoadedModel, ModelInfo, ModelKind, is_same_model, nearest, pick};
 pub use preset::{Preset, Presets};
 pub use stats::{GenerationStats, Percentiles, Stats, Summary, Totals, sparkline};
 pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic};
 
 #[cfg(feature = "client")]
 pub use client::{
-    Answered, ChatStream, Client, Compared, Comparison, Found, Limits, Look, Outcome, PORTS, Preview,
-    Question, Route, RoutedChat, Scan, Server, ServerInfo, ServerSource, Taken, Tried, doctor,
+    Answered, ChatStream, Client, Compared, Comparison, DeviceChange, Found, Limits, LoadRequest, Loaded,
+    Look, MemoryEvent, MemoryTask, Outcome, PORTS, Preview, Pulled, Question, Route, RoutedChat, Scan,
+    Server, ServerInfo, ServerSource, Switched, Taken, Tried, Unload, Unloaded, doctor,
 };
 
 /// The README's example compiles.

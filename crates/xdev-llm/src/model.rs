@@ -120,9 +120,15 @@ pub struct ModelInfo {
     /// How its weights are stored, such as `Q4_K_M`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
+    /// How many weights it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
     /// Its size on disk, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+    /// The GPU memory it takes now, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vram_bytes: Option<u64>,
     /// What it can do beyond chat, in the server's words, such as `tool_use`.
     pub capabilities: Vec<String>,
     /// Who made it or owns it.
@@ -141,7 +147,9 @@ impl ModelInfo {
             context_length: None,
             loaded_context_length: None,
             quantization: None,
+            parameters: None,
             size_bytes: None,
+            vram_bytes: None,
             capabilities: Vec::new(),
             owned_by: None,
         }
@@ -157,6 +165,50 @@ impl ModelInfo {
             (ModelKind::Llm | ModelKind::Vision, LoadState::NotLoaded) => Some(4),
             (ModelKind::Embedding | ModelKind::Rerank | ModelKind::Other, _) => None,
         }
+    }
+}
+
+/// `LoadedModel` is one copy of a model in a server's memory; `None` is not told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoadedModel {
+    /// The model's name.
+    pub id: String,
+    /// What the server calls this copy, where it has a name of its own, such as LM Studio's `qwen3-4b:2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Whether it is there, or on its way.
+    pub state: LoadState,
+    /// The context it has, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u32>,
+    /// Its size: in memory where the server tells that, else on disk; in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// The part of it that is in GPU memory, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vram_bytes: Option<u64>,
+    /// When it goes by itself, as the server writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+impl LoadedModel {
+    /// Makes the entry of a server that tells nothing but the name.
+    pub fn new(id: impl Into<String>, state: LoadState) -> Self {
+        LoadedModel {
+            id: id.into(),
+            instance: None,
+            state,
+            context_length: None,
+            size_bytes: None,
+            vram_bytes: None,
+            expires_at: None,
+        }
+    }
+
+    /// What the server knows this copy by.
+    pub fn name(&self) -> &str {
+        self.instance.as_deref().unwrap_or(&self.id)
     }
 }
 

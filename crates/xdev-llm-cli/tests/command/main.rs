@@ -10,6 +10,7 @@ mod chat;
 mod compare;
 mod engine;
 mod examine;
+mod memory;
 mod offline;
 mod routes;
 mod sandbox;

@@ -10,6 +10,7 @@ mod discover;
 pub mod doctor;
 mod http;
 mod http1;
+mod memory;
 mod retry;
 mod route;
 mod server;
@@ -27,11 +28,15 @@ use url::Url;
 
 pub use compare::{Answered, Compared, Comparison, Question};
 pub use discover::{Found, Look, Outcome, PORTS, Scan};
+pub use memory::{
+    DeviceChange, LoadRequest, Loaded, MemoryEvent, MemoryTask, Pulled, Switched, Unload, Unloaded,
+};
 pub use route::{Route, RoutedChat, Taken, Tried};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
 pub use stream::{ChatStream, Limits};
 
 use crate::config::{Origin, ServerChoice, ServerEntry, ServerUrl, Settings, normalise_url};
+use crate::device::DeviceSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ModelInfo;
 use crate::wire::{Identity, Rows, ServerKind};
@@ -69,6 +74,9 @@ pub(crate) struct Inner {
     chosen: Ttl<(), Found>,
     permits: Mutex<HashMap<String, Arc<Semaphore>>>,
     adjustments: Mutex<HashMap<String, Adjustment>>,
+    memory: Mutex<memory::Memory>,
+    /// The memory of this machine; none where nobody can tell.
+    devices: Option<DeviceSource>,
 }
 
 impl std::fmt::Debug for Client {
@@ -83,6 +91,18 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Config`] for a wrong row under `[kinds]`.
     pub fn new(settings: Settings) -> Result<Client> {
+        #[cfg(feature = "device")]
+        let devices = Some(DeviceSource::this_machine());
+        #[cfg(not(feature = "device"))]
+        let devices = None;
+        Client::with_devices(settings, devices)
+    }
+
+    /// Makes a client that takes these devices for those of this machine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a wrong row under `[kinds]`.
+    pub fn with_devices(settings: Settings, devices: Option<DeviceSource>) -> Result<Client> {
         let rows = Rows::default().with_kinds(&kinds(&settings)?)?;
         let inner = Inner {
             transport: Transport::new(settings.allow_hosts.to_vec()),
@@ -95,6 +115,8 @@ impl Client {
             chosen: Ttl::default(),
             permits: Mutex::default(),
             adjustments: Mutex::default(),
+            memory: Mutex::default(),
+            devices,
         };
         Ok(Client { inner: Arc::new(inner) })
     }

@@ -22,7 +22,7 @@ use crate::wire::{
 };
 
 /// How long what a server said about itself holds.
-const INFO_TTL: Duration = Duration::from_secs(60);
+pub(super) const INFO_TTL: Duration = Duration::from_secs(60);
 
 /// `ServerSource` says why this server was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -338,11 +338,11 @@ impl Server {
     /// The model that a chat would ask now for `asked`: `None`, `""` and `"auto"` mean the configured one of this
     /// server, else the one that is loaded, else the first that can chat. Servers are asked only then, and anew.
     pub async fn resolve_model(&self, asked: Option<&str>) -> Result<String> {
-        self.forget_models();
+        self.inner.models.forget(&self.place.shown);
         self.known_model(asked).await
     }
 
-    async fn known_model(&self, asked: Option<&str>) -> Result<String> {
+    pub(super) async fn known_model(&self, asked: Option<&str>) -> Result<String> {
         let is_named = |model: &&str| !matches!(*model, "" | "auto");
         if let Some(model) = asked.filter(is_named).or(self.place.model.as_deref().filter(is_named)) {
             return Ok(model.to_owned());
@@ -355,7 +355,8 @@ impl Server {
     pub(super) async fn resolve(&self, request: &ChatRequest) -> Result<ChatRequest> {
         let mut request = request.clone();
         request.model = Some(self.known_model(request.model.as_deref()).await?);
-        request.context_length = request.context_length.or(self.place.context_length);
+        let loaded = || self.inner.loaded_context(self.url(), request.model.as_deref().unwrap_or_default());
+        request.context_length = request.context_length.or_else(loaded).or(self.place.context_length);
         Ok(request)
     }
 
@@ -380,10 +381,14 @@ impl Server {
                 Err(error) => failure = Some(error.with_server(self.url())),
             }
         }
-        failure.map_or(Ok(models), Err)
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        self.mark_states(&mut models).await;
+        Ok(models)
     }
 
-    async fn get(&self, call: &Call, dialect: &dyn Dialect) -> Result<(u16, Vec<u8>)> {
+    pub(super) async fn get(&self, call: &Call, dialect: &dyn Dialect) -> Result<(u16, Vec<u8>)> {
         let url = self.url_of(call, dialect);
         let asked = tokio::time::timeout(super::ASK_TIMEOUT, self.get_url(&url)).await;
         let (head, body) = asked.unwrap_or_else(|_| {
@@ -407,11 +412,6 @@ impl Server {
             Some(base) => join(base, &call.path),
             None => join(&self.place.root, &format!("{}/{}", dialect.quirks().api_base, call.path)),
         }
-    }
-
-    /// Forgets its models alone.
-    pub(super) fn forget_models(&self) {
-        self.inner.models.forget(&self.place.shown);
     }
 
     /// Forgets what the server said about itself, and that it was found: for when it went away, and for who wants

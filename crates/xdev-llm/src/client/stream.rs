@@ -485,6 +485,7 @@ fn clock_left(limits: Limits, clock: &Clock, phase: Phase) -> (Duration, Phase) 
 async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) -> Result<Opened, Refused> {
     let dialect = server.dialect().await?;
     let request = server.resolve(request).await?;
+    server.wake(request.model.as_deref()).await?;
     let mut call = dialect.chat(&request, !adjustment.no_stream)?;
     adjustment.apply(&mut call);
     let url = server.url_of(&call, &*dialect);
@@ -523,7 +524,7 @@ async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) ->
 }
 
 /// Reads the body of an answer with an error status, as far as it comes, and makes the error.
-async fn read_refusal(status: u16, wait: Option<&str>, body: &mut Body) -> Error {
+pub(super) async fn read_refusal(status: u16, wait: Option<&str>, body: &mut Body) -> Error {
     let (mut whole, mut piece) = (Vec::new(), Vec::new());
     while whole.len() < ERROR_CAP && matches!(body.read(&mut piece).await, Ok(true)) {
         whole.extend_from_slice(&piece);

@@ -10,6 +10,7 @@ mod frame;
 mod identify;
 mod json;
 mod lmstudio;
+pub mod manage;
 mod normalise;
 mod ollama;
 mod openai;
@@ -28,6 +29,7 @@ pub use failure::read_failure;
 pub use frame::{Frame, Framer, Framing};
 pub use identify::{Answer, Identity, Investigation, Verdict};
 pub use lmstudio::LmStudio;
+pub use manage::{Listing, LoadTarget, Manage, Management, Pulling};
 pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use quirks::{

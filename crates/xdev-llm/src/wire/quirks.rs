@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::ServerKind;
+use super::{Management, ServerKind};
 use crate::error::{Error, ErrorKind, Result};
 
 /// `Api` is the API family a server is spoken to in.
@@ -157,6 +157,8 @@ pub struct Quirks {
     pub health_path: String,
     /// How that answer is read.
     pub health: HealthRule,
+    /// How its models are loaded and unloaded.
+    pub management: Management,
 }
 
 impl Quirks {
@@ -342,6 +344,7 @@ fn row(
         body: Map::new(),
         health_path: health_path.to_owned(),
         health,
+        management: Management::None,
     }
 }
 
@@ -355,6 +358,34 @@ fn without(mut row: Quirks, parameters: &[Parameter]) -> Quirks {
 
 /// The rows of the servers this crate knows.
 fn built_in() -> Vec<Quirks> {
+    let mut rows = speaking();
+    for row in &mut rows {
+        row.management = managed(&row.kind);
+    }
+    rows
+}
+
+/// How the models of a kind of server are loaded and unloaded.
+fn managed(kind: &ServerKind) -> Management {
+    let ways = [
+        (ServerKind::LM_STUDIO, Management::LmStudio),
+        (ServerKind::LM_STUDIO_NATIVE, Management::LmStudio),
+        (ServerKind::OLLAMA, Management::Ollama),
+        (ServerKind::OLLAMA_OPENAI, Management::Ollama),
+        (ServerKind::LLAMA_CPP, Management::LlamaCpp),
+        (ServerKind::VLLM, Management::Vllm),
+        (ServerKind::TEXT_GENERATION_WEBUI, Management::TextGenerationWebui),
+        (ServerKind::TABBYAPI, Management::TabbyApi),
+        (ServerKind::KOBOLDCPP, Management::KoboldCpp),
+        (ServerKind::MISTRAL_RS, Management::MistralRs),
+        (ServerKind::LLAMA_SWAP, Management::LlamaSwap),
+        (ServerKind::LEMONADE, Management::Lemonade),
+    ];
+    ways.iter().find(|(known, _)| known == kind).map_or(Management::None, |(_, way)| *way)
+}
+
+/// Those rows, as far as chats are concerned.
+fn speaking() -> Vec<Quirks> {
     let key = |key: &str| HealthRule::JsonKey(key.to_owned());
     let text = |text: &str| HealthRule::Text(text.to_owned());
     let effort = ReasoningSwitch::ReasoningEffort;

@@ -153,7 +153,10 @@ async fn a_row_from_the_config_speaks_and_needs_no_identification() {
         (&5.into(), &true.into(), &"smollm2".into())
     );
     assert_eq!(reply.sent.not_sent, ["seed"]);
-    assert_eq!((mock.requests().len(), reply.sent.server_kind.as_str()), (1, "own"));
+    // Not who it is, but whether it sleeps: it is like vLLM, which a chat does not wake.
+    let asked: Vec<String> = mock.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked, ["/is_sleeping", "/v1/models", "/v1/chat/completions"]);
+    assert_eq!(reply.sent.server_kind, "own");
 }
 
 #[test]

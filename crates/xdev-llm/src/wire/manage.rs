@@ -1,0 +1,265 @@
+//! `Manage`: how a server is told to load, unload and download models, and how it tells which are in memory.
+//!
+//! Pure, like the dialects: requests out, answers in. What a server says is never trusted alone: whoever unloads asks
+//! for [`list`](Manage::list) until the model is gone. One file a family below; the row of a server names its way.
+//! Not here: sending, waiting and the order of things (`client::memory`), the list of installed models (the dialects).
+
+mod llamacpp;
+mod lmstudio;
+mod ollama;
+mod one;
+mod several;
+mod vllm;
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Call, Frame, failure, json};
+use crate::chat::KeepAlive;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{LoadState, LoadedModel, ModelInfo, ModelKind, is_same_model};
+
+/// `Management` names the way in which a server's models are loaded and unloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Management {
+    /// Not at all over its API.
+    None,
+    /// LM Studio's `/api/v1/models/load`, by instance.
+    #[serde(rename = "lmstudio")]
+    LmStudio,
+    /// Ollama's empty requests with `keep_alive`.
+    Ollama,
+    /// llama.cpp's router: `/models/load`.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    /// vLLM's sleep mode.
+    Vllm,
+    /// text-generation-webui's `/v1/internal/model/load`: one model at a time.
+    TextGenerationWebui,
+    /// TabbyAPI's `/v1/model/load`: one model at a time.
+    #[serde(rename = "tabbyapi")]
+    TabbyApi,
+    /// KoboldCpp's `/api/admin/reload_config`: one configuration at a time.
+    #[serde(rename = "koboldcpp")]
+    KoboldCpp,
+    /// mistral.rs's `/v1/models/unload`.
+    #[serde(rename = "mistral.rs")]
+    MistralRs,
+    /// llama-swap's `/running`.
+    LlamaSwap,
+    /// Lemonade's `/v1/load`.
+    Lemonade,
+}
+
+impl Management {
+    /// The way itself; `None` where the server's API has none.
+    pub fn way(self) -> Option<&'static dyn Manage> {
+        Some(match self {
+            Management::None => return None,
+            Management::LmStudio => &lmstudio::LmStudio,
+            Management::Ollama => &ollama::Ollama,
+            Management::LlamaCpp => &llamacpp::LlamaCpp,
+            Management::Vllm => &vllm::Vllm,
+            Management::TextGenerationWebui => &one::TextGenerationWebui,
+            Management::TabbyApi => &one::TabbyApi,
+            Management::KoboldCpp => &one::KoboldCpp,
+            Management::MistralRs => &several::MistralRs,
+            Management::LlamaSwap => &several::LlamaSwap,
+            Management::Lemonade => &several::Lemonade,
+        })
+    }
+}
+
+/// `LoadTarget` is the model that is to be loaded, and how.
+#[derive(Clone, Debug)]
+pub struct LoadTarget {
+    /// The name, in the server's own spelling.
+    pub id: String,
+    /// What it is for: some servers load models that make vectors in another way.
+    pub kind: ModelKind,
+    /// The context to load it with, in tokens.
+    pub context_length: Option<u32>,
+    /// How long it stays when nobody uses it.
+    pub keep_alive: Option<KeepAlive>,
+}
+
+/// `Listing` is what a server tells about its memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// What is in memory, on the way in, or on the way out.
+    pub models: Vec<LoadedModel>,
+    /// What could not be loaded, with the server's reason.
+    pub failed: Vec<(String, String)>,
+    /// What is asleep, and holds no GPU memory; an empty name is the whole server.
+    pub asleep: Vec<String>,
+    /// Which of the server's lists was understood: LM Studio 0.4's is 0, an older one's is 1.
+    pub source: usize,
+    /// Why this server, as it was started, cannot load or unload: what to do instead.
+    pub fixed: Option<&'static str>,
+}
+
+impl Listing {
+    /// Whether a model of that name stands in it.
+    pub fn find(&self, id: &str) -> Option<&LoadedModel> {
+        self.models.iter().find(|model| is_same_model(id, &model.id))
+    }
+
+    /// Whether a model of that name sleeps, or the whole server.
+    pub fn is_asleep(&self, id: &str) -> bool {
+        self.asleep.iter().any(|asleep| asleep.is_empty() || is_same_model(id, asleep))
+    }
+}
+
+/// `Step` is one thing that the answer to a load, an unload or a download says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The share that is loaded, 0 to 1, or that it goes on.
+    Loading(Option<f32>),
+    /// A piece of a download.
+    Pulling(Pulling),
+    /// The download goes on at the server under this name, and is asked for with [`Manage::follow`].
+    Job(String),
+    /// Everything is there.
+    Done,
+}
+
+/// `Pulling` says how far a download is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pulling {
+    /// The server's own words for what it does.
+    pub status: String,
+    /// The part that these bytes belong to; parts come interleaved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// The bytes that are here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_bytes: Option<u64>,
+    /// The bytes there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
+}
+
+/// `Manage` is one server's way to manage its models.
+pub trait Manage: Debug + Sync {
+    /// The paths that tell what is in memory, to be asked in this order until one is understood.
+    fn list(&self) -> &'static [&'static str];
+
+    /// Reads the answer to path number `index` of [`list`](Manage::list) into `listing`; `Continue` asks the next one.
+    fn read_list(&self, index: usize, status: u16, body: &Value, listing: &mut Listing) -> ControlFlow<()>;
+
+    /// Builds the call that loads a model.
+    fn load(&self, target: &LoadTarget, listing: &Listing) -> Result<Call>;
+
+    /// Builds the call that unloads one.
+    fn unload(&self, model: &LoadedModel) -> Result<Call>;
+
+    /// Builds the call that downloads one; `None` where the server does not download.
+    fn pull(&self, _model: &str) -> Option<Call> {
+        None
+    }
+
+    /// Builds the call that asks how far a [`Step::Job`] is.
+    fn follow(&self, _job: &str) -> Option<Call> {
+        None
+    }
+
+    /// Reads one document of the answer to a load, an unload or a download. An error in it is an `Err`.
+    fn read(&self, _event: Option<&str>, _document: &Value, _steps: &mut Vec<Step>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it holds one model at a time, so that a load replaces what is there.
+    fn holds_one(&self) -> bool {
+        false
+    }
+
+    /// Whether a chat does not bring back by itself what was unloaded, so that it must be loaded before.
+    fn must_load_first(&self) -> bool {
+        false
+    }
+
+    /// Whether the server restarts to load and unload, and refuses connections meanwhile.
+    fn restarts(&self) -> bool {
+        false
+    }
+
+    /// Whether several names share one copy, which is listed under the name that loaded it.
+    fn shares_copies(&self) -> bool {
+        false
+    }
+
+    /// Whether installed models have their state in the list of models already.
+    fn lists_states(&self) -> bool {
+        true
+    }
+}
+
+/// Reads one frame of the answer to a load, an unload or a download with `way`. An error in any known envelope is an `Err`.
+pub fn read_steps(way: &dyn Manage, frame: Frame<'_>, steps: &mut Vec<Step>) -> Result<()> {
+    if frame.event == Some("error") {
+        return Err(failure::in_event(frame.data));
+    }
+    for document in json::documents(frame.data.trim()).unwrap_or_default() {
+        if let Some(error) = failure::in_document(&document) {
+            return Err(error);
+        }
+        way.read(frame.event, &document, steps)?;
+    }
+    Ok(())
+}
+
+/// Marks which of the installed models are in memory, and adds those that only the listing knows.
+pub fn mark_loaded(models: &mut Vec<ModelInfo>, listing: &Listing) {
+    for model in models.iter_mut() {
+        let found = listing.find(&model.id);
+        model.state = found.map_or(LoadState::NotLoaded, |found| found.state);
+        if let Some(found) = found {
+            model.loaded_context_length = found.context_length.or(model.loaded_context_length);
+            model.vram_bytes = found.vram_bytes;
+        }
+    }
+    for loaded in &listing.models {
+        if !models.iter().any(|model| is_same_model(&model.id, &loaded.id)) {
+            models.push(ModelInfo {
+                state: loaded.state,
+                loaded_context_length: loaded.context_length,
+                vram_bytes: loaded.vram_bytes,
+                ..ModelInfo::new(loaded.id.clone())
+            });
+        }
+    }
+}
+
+/// Makes a POST of a few fields.
+fn post<const N: usize>(path: &str, fields: [(&str, Value); N]) -> Call {
+    let body: Map<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Call::post(path, body, &[], Vec::new())
+}
+
+/// Names what was asked for and this server cannot be told.
+fn without(mut call: Call, target: &LoadTarget, context: bool, keep_alive: bool) -> Call {
+    if context && target.context_length.is_some() {
+        call.not_sent.push("context_length".into());
+    }
+    if keep_alive && target.keep_alive.is_some() {
+        call.not_sent.push("keep_alive".into());
+    }
+    call
+}
+
+/// A model's name as one segment of a path.
+fn segment(id: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    id.bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// The failure of a server that answers 200 and says in the body that it failed.
+fn refused(what: &str, said: &str) -> Error {
+    Error::new(ErrorKind::Server, format!("The server did not {what}.")).with_said(said)
+}
