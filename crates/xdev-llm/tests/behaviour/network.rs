@@ -31,6 +31,7 @@ async fn a_scan_tells_every_server_and_refuses_every_stranger() {
         if let Some(hit) = hit {
             let expected = match personality {
                 Personality::LmStudio03 | Personality::LmStudio04 => "lmstudio",
+                Personality::LlamaCppRouter => "llama.cpp",
                 Personality::MlxLm => "mlx",
                 other => other.name(),
             };
