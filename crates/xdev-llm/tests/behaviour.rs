@@ -9,6 +9,8 @@ mod doctor;
 mod faults;
 #[path = "behaviour/host.rs"]
 mod host;
+#[path = "behaviour/memory.rs"]
+mod memory;
 #[path = "behaviour/network.rs"]
 mod network;
 #[path = "behaviour/suite.rs"]

@@ -9,5 +9,6 @@ mod ask;
 mod chat;
 mod engine;
 mod examine;
+mod memory;
 mod offline;
 mod sandbox;

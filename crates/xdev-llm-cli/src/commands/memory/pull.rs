@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{Error, Pulled, Server};
+use xdev_llm::{Error, Pulled, Server, bytes_in_words};
 
 use super::{connect, typed, watch};
 use crate::arguments::PullArguments;
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &PullArguments) -> Outcome {
         output::json(&pulled)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let size = pulled.total_bytes.map_or(String::new(), |total| format!(" {} in", words::bytes(total)));
+    let size = pulled.total_bytes.map_or(String::new(), |total| format!(" {} in", bytes_in_words(total)));
     let time = words::seconds(pulled.duration);
     output::line(&plain(&format!("`{}` is downloaded:{size} {time}.", pulled.model)))?;
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::super::server::Server;
 use super::outcome::{LoadRequest, Loaded, MemoryEvent};
 use super::task::Events;
-use super::{LOAD_PATIENCE, LONGEST_PAUSE, SHORTEST_PAUSE, seconds_since};
+use super::{LOAD_PATIENCE, LONGEST_PAUSE, SHORTEST_PAUSE, UNLOAD_PATIENCE, seconds_since};
 use crate::chat::KeepAlive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, LoadedModel, ModelKind, is_same_model};
@@ -80,7 +80,7 @@ impl Server {
             }
             // Elsewhere the load itself replaces the copy.
             if !was_loaded && found.instance.is_some() {
-                self.unload_all(way, vec![found.clone()], events).await?;
+                self.unload_all(way, vec![found.clone()], UNLOAD_PATIENCE, events).await?;
             }
         }
         if let Some(why) = before.fixed.filter(|_| before.find(&id).is_none() && !before.is_asleep(&id)) {
