@@ -16,8 +16,8 @@ import pytest
 from conftest import wait_until
 from host.hosts import free_port
 
-# A server on a busy machine takes a minute to start; this ends only what hangs.
-PATIENCE = 180
+# vLLM on a busy machine takes minutes to start; this ends only what hangs.
+PATIENCE = 500
 
 
 def found(variable):
@@ -182,14 +182,16 @@ class Ollama(ModelServer):
 
 
 class Vllm(ModelServer):
-    """vLLM on the processor: one model, which can be put to sleep where the build can do that."""
+    """vLLM on the processor: one model, with the paths for developers that put it to sleep."""
+
+    flags = ()
 
     def command(self):
         return [
             *(found("XDEV_VLLM") / "bin" / "vllm", "serve", found("XDEV_VLLM_MODEL")),
             *("--served-model-name", "small", "--host", "127.0.0.1", "--port", self.port),
             *("--enforce-eager", "--dtype", "bfloat16", "--max-model-len", 1024),
-            *os.environ.get("XDEV_VLLM_FLAGS", "").split(),
+            *self.flags,
         ]
 
     def environment(self):
