@@ -11,6 +11,8 @@ mod faults;
 mod host;
 #[path = "behaviour/memory.rs"]
 mod memory;
+#[path = "behaviour/memory_faults.rs"]
+mod memory_faults;
 #[path = "behaviour/network.rs"]
 mod network;
 #[path = "behaviour/suite.rs"]
