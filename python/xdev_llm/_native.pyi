@@ -231,6 +231,11 @@ class Client:
         Looks at every step between this machine and an answer, as a call that gives a dict: works, and checks, each with
         status (ok, warn or fail), name, message and, where there is one, cure.
         """
+    def forecast(self, /, model: str | None = None, *, server: str | None = None, context_length: SupportsIndex | None = None) -> Call:
+        """
+        Says whether a model would fit, before it is loaded, as a call that gives a dict: verdict (fits, evicts, spills or
+        unknown), sentence, need, device, context_length, largest_context_that_fits. Loads nothing.
+        """
     def load(self, /, model: str | None = None, *, server: str | None = None, context_length: SupportsIndex | None = None, keep_alive: SupportsIndex | None = None, must_unload: bool = False) -> Call:
         """
         Loads a model unless it is there, as a call that gives a dict once the server's own list has it: server, id,
@@ -327,6 +332,11 @@ class ModelInfo:
         Who made it or owns it.
         """
     @property
+    def parameters(self, /) -> int | None:
+        """
+        How many weights it has.
+        """
+    @property
     def quantization(self, /) -> str | None:
         """
         How its weights are stored, such as Q4_K_M.
@@ -340,6 +350,11 @@ class ModelInfo:
     def state(self, /) -> str:
         """
         Whether it is in memory: loaded, loading, not_loaded or unknown.
+        """
+    @property
+    def vram_bytes(self, /) -> int | None:
+        """
+        The GPU memory it takes now, in bytes.
         """
 
 @final

@@ -3,15 +3,21 @@
 //! `docs/cli.md` is generated from here. Ranges are named in the help and checked by the library, so that every door of
 //! the project says the same. Not here: what the commands do (`commands`).
 
+mod memory;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use xdev_llm::{Reasoning, Sampling};
+use xdev_llm::{KeepAlive, Reasoning, Sampling};
 
 use crate::commands::prompt::PromptCommand;
 use crate::completion;
+pub(crate) use memory::{
+    LoadArguments, ModelsArguments, PsArguments, PullArguments, ServerArguments, SwitchArguments,
+    TargetArguments, UnloadArguments,
+};
 
 /// Asks, chats with and examines language model servers on this machine.
 #[derive(Debug, Parser)]
@@ -44,8 +50,27 @@ pub(crate) enum Command {
         after_help = "Inside: /help lists the commands. A line that ends in \\ goes on in the next one; \"\"\" begins and ends a block. Ctrl-C stops the answer, Ctrl-D leaves."
     )]
     Chat(ChatArguments),
-    /// Lists the models of a server
+    /// Lists the models of a server, those in memory first
     Models(ModelsArguments),
+    /// Lists what is in memory, on every server
+    Ps(PsArguments),
+    /// Loads a model into memory, and waits until it is there
+    #[command(
+        after_help = "Examples:\n  xdev-llm load qwen3-4b\n  xdev-llm load qwen3-4b --context-length 8192\n  xdev-llm load llama3.2 --server http://localhost:11434 --keep-alive forever"
+    )]
+    Load(LoadArguments),
+    /// Unloads a model, and waits until the server's own list has it no more
+    #[command(
+        after_help = "Examples:\n  xdev-llm unload\n  xdev-llm unload qwen3-4b\n  xdev-llm unload --all\n\nThe built-in engine is stopped, which is how it gives its memory back."
+    )]
+    Unload(UnloadArguments),
+    /// Loads a model and unloads all others of that server
+    Switch(SwitchArguments),
+    /// Downloads a model to the server
+    #[command(
+        after_help = "LM Studio, Ollama, Lemonade and llama.cpp's router download.\n\nExamples:\n  xdev-llm pull qwen/qwen3-4b\n  xdev-llm pull llama3.2:1b --server http://localhost:11434"
+    )]
+    Pull(PullArguments),
     /// Finds the servers that run on this machine
     Servers(ServersArguments),
     /// Looks at every step between you and an answer, and says the cure
@@ -135,6 +160,10 @@ pub(crate) struct TurnArguments {
     /// How much the model thinks before it answers; `show` also prints it. Default: the config's, else default
     #[arg(long, value_name = "LEVEL")]
     pub(crate) reasoning: Option<ReasoningArgument>,
+    /// How long the model stays in memory afterwards: seconds, 5m, 1h30m or forever; 0 unloads it at once. Ollama takes
+    /// it, and LM Studio where this request loads the model (no 0, no forever). Default: the server's
+    #[arg(long, value_name = "TIME", value_parser = memory::keep_alive)]
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// Prints the exact request and does not send it
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -213,17 +242,6 @@ impl ReasoningArgument {
             ReasoningArgument::High => Reasoning::High,
         }
     }
-}
-
-/// `ModelsArguments` are the flags of `models`.
-#[derive(Debug, Args)]
-pub(crate) struct ModelsArguments {
-    /// The server: a URL or a name from your config. Default: the config's, else the first that is found
-    #[arg(long, value_name = "URL|NAME", add = ArgValueCompleter::new(completion::servers))]
-    pub(crate) server: Option<String>,
-    /// Prints JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `ServersArguments` are the flags of `servers`.

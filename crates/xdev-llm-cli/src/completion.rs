@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use clap_complete::{CompleteEnv, CompletionCandidate};
-use xdev_llm::{Client, Presets, Result};
+use xdev_llm::{Client, ModelInfo, Presets, Result, Server};
 
 use crate::arguments::Cli;
 use crate::{output, settings};
@@ -29,7 +29,20 @@ pub(crate) fn answer_shell() {
 
 /// The models of the server that the line names, or of the one in force.
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
-    candidates(current, model_names().unwrap_or_default())
+    let names = model_names(|model| model.kind.can_chat());
+    candidates(current, names.unwrap_or_default())
+}
+
+/// All models of that server, whatever they are for.
+pub(crate) fn installed_models(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, model_names(|_| true).unwrap_or_default())
+}
+
+/// What that server has in memory, every copy.
+pub(crate) fn loaded_models(current: &OsStr) -> Vec<CompletionCandidate> {
+    let copies = ask(async |server| server.loaded().await);
+    let names = copies.unwrap_or_default().iter().map(|copy| copy.name().to_owned()).collect();
+    candidates(current, names)
 }
 
 /// The servers of the config and those that run.
@@ -47,17 +60,17 @@ fn candidates(current: &OsStr, names: Vec<String>) -> Vec<CompletionCandidate> {
     names.into_iter().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
 }
 
-fn model_names() -> Result<Vec<String>> {
+fn model_names(wanted: impl Fn(&ModelInfo) -> bool) -> Result<Vec<String>> {
+    let models = ask(async |server| server.models().await)?;
+    Ok(models.into_iter().filter(wanted).map(|model| model.id).collect())
+}
+
+/// Asks the server that the line names, or the one in force; nothing where it takes too long.
+fn ask<T>(question: impl AsyncFnOnce(Server) -> Result<Vec<T>>) -> Result<Vec<T>> {
     let mut words = env::args().skip_while(|word| word != "--server").skip(1);
     let client = Client::new(settings::load(&settings::server_overrides(words.next().as_deref()))?)?;
-    let ask = async { client.server(None).await?.models().await };
-    let models = output::block_on(async { tokio::time::timeout(LIMIT, ask).await })?;
-    Ok(models
-        .unwrap_or(Ok(Vec::new()))?
-        .into_iter()
-        .filter(|model| model.kind.can_chat())
-        .map(|model| model.id)
-        .collect())
+    let asked = async { question(client.server(None).await?).await };
+    output::block_on(async { tokio::time::timeout(LIMIT, asked).await })?.unwrap_or(Ok(Vec::new()))
 }
 
 fn server_names() -> Result<Vec<String>> {

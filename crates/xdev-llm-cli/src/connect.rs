@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use xdev_llm::engine::{KeptEngine, Lease, running_background, touch_background};
+use xdev_llm::engine::{KeptEngine, Lease, Running, running_background, touch_background};
 use xdev_llm::wire::ServerKind;
 use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerSource};
 
@@ -28,6 +28,13 @@ pub(crate) struct Connection {
     background: Option<PathBuf>,
 }
 
+impl Connection {
+    /// The state folder of the background engine, where the server is that.
+    pub(crate) fn engine(&self) -> Option<&Path> {
+        self.background.as_deref()
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(state_dir) = &self.background {
@@ -45,24 +52,10 @@ impl Connector {
 
     /// Finds who answers. The engine is used only where no server was given and none runs.
     pub(crate) async fn connect(&mut self, spinner: &Spinner) -> Result<Connection> {
-        if self.kept.is_none() {
-            let unreachable = match self.client.server(None).await {
-                Ok(server) => return Ok(Connection { server, _lease: None, background: None }),
-                Err(error) => error,
-            };
-            if unreachable.kind() != ErrorKind::Unreachable || self.client.settings().server.is_some() {
-                return Err(unreachable);
-            }
-            if let Some(running) = running_background(&self.state_dir).await {
-                touch_background(&self.state_dir)?;
-                let server = self.client.attach(
-                    &running.url,
-                    ServerKind::LLAMA_CPP,
-                    Some(running.key),
-                    ServerSource::Engine,
-                )?;
-                return Ok(Connection { server, _lease: None, background: Some(self.state_dir.clone()) });
-            }
+        if self.kept.is_none()
+            && let Some(connection) = self.running().await?
+        {
+            return Ok(connection);
         }
         let kept = match self.kept.take() {
             Some(kept) => self.kept.insert(kept),
@@ -82,6 +75,21 @@ impl Connector {
         Ok(Connection { server, _lease: Some(lease), background: None })
     }
 
+    /// Finds who runs already: a server, else the background engine. Where a server is named it must be that one.
+    pub(crate) async fn running(&self) -> Result<Option<Connection>> {
+        let unreachable = match self.client.server(None).await {
+            Ok(server) => return Ok(Some(Connection { server, _lease: None, background: None })),
+            Err(error) => error,
+        };
+        if unreachable.kind() != ErrorKind::Unreachable || self.client.settings().server.is_some() {
+            return Err(unreachable);
+        }
+        let Some(running) = running_background(&self.state_dir).await else { return Ok(None) };
+        touch_background(&self.state_dir)?;
+        let server = attach_engine(&self.client, running)?;
+        Ok(Some(Connection { server, _lease: None, background: Some(self.state_dir.clone()) }))
+    }
+
     /// Finds the built-in engine and says that it is used; it starts with the first turn.
     fn find_engine(&self, spinner: &Spinner) -> Result<KeptEngine> {
         let settings = self.client.settings();
@@ -92,6 +100,11 @@ impl Connector {
         spinner.note(&format!("{DIM}no server runs: using the built-in engine ({model}){DIM:#}"));
         Ok(KeptEngine::new(options, *settings.engine.idle))
     }
+}
+
+/// The background engine as a server.
+pub(crate) fn attach_engine(client: &Client, running: Running) -> Result<Server> {
+    client.attach(&running.url, ServerKind::LLAMA_CPP, Some(running.key), ServerSource::Engine)
 }
 
 /// Says both cures when there is neither a server nor an engine.

@@ -10,12 +10,14 @@ mod connect;
 #[cfg(test)]
 mod docs;
 mod output;
+mod progress;
 mod prompt;
 mod render;
 mod repl;
 mod settings;
 mod show;
 mod turn;
+mod words;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,11 @@ fn run(command: Command) -> Outcome {
         Command::Ask(arguments) => commands::ask::run(&arguments),
         Command::Chat(arguments) => commands::chat::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Ps(arguments) => commands::memory::ps::run(&arguments),
+        Command::Load(arguments) => commands::memory::load::run(&arguments),
+        Command::Unload(arguments) => commands::memory::unload::run(&arguments),
+        Command::Switch(arguments) => commands::memory::switch::run(&arguments),
+        Command::Pull(arguments) => commands::memory::pull::run(&arguments),
         Command::Servers(arguments) => commands::servers::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Presets(arguments) => commands::presets::run(&arguments),
@@ -64,6 +71,11 @@ fn wants_json(command: &Command) -> bool {
         Command::Ask(arguments) => arguments.turn.json,
         Command::Chat(arguments) => arguments.turn.json,
         Command::Models(arguments) => arguments.json,
+        Command::Ps(arguments) => arguments.json,
+        Command::Load(arguments) => arguments.target.json,
+        Command::Unload(arguments) => arguments.json,
+        Command::Switch(arguments) => arguments.target.json,
+        Command::Pull(arguments) => arguments.json,
         Command::Servers(arguments) => arguments.json,
         Command::Doctor(arguments) => arguments.json,
         Command::Presets(arguments)

@@ -129,6 +129,74 @@ pub(crate) fn print_table(table: &Table) -> std::result::Result<(), Failure> {
     Ok(())
 }
 
+/// `Column` is one column of a [`List`].
+pub(crate) struct Column {
+    /// Its header.
+    pub(crate) header: &'static str,
+    /// Which columns go first where the terminal is narrow: the highest number. 0 always stays.
+    pub(crate) expendable: u8,
+}
+
+/// `List` is a table for terminals of any width: rows can be marked, and columns that say nothing are left out.
+pub(crate) struct List {
+    columns: Vec<Column>,
+    rows: Vec<(bool, Vec<Option<String>>)>,
+}
+
+impl List {
+    /// Makes an empty one. `columns` are headers and how expendable each is.
+    pub(crate) fn new<const N: usize>(columns: [(&'static str, u8); N]) -> List {
+        let column = |(header, expendable)| Column { header, expendable };
+        List { columns: columns.map(column).into(), rows: Vec::new() }
+    }
+
+    /// Adds a row, with a cell for each column; `None` is not told.
+    pub(crate) fn row<const N: usize>(&mut self, marked: bool, cells: [Option<String>; N]) {
+        self.rows.push((marked, cells.into()));
+    }
+
+    /// Prints it to standard output; a marked row has a star, and is bold.
+    pub(crate) fn print(&self) -> std::result::Result<(), Failure> {
+        let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
+        let lines = self.lines(width);
+        let margin = if self.rows.iter().any(|(marked, _)| *marked) { "  " } else { "" };
+        line(&format!("{margin}{DIM}{}{DIM:#}", lines[0]))?;
+        for (text, (marked, _)) in lines[1..].iter().zip(&self.rows) {
+            if *marked {
+                line(&format!("{STRONG}* {text}{STRONG:#}"))?;
+            } else {
+                line(&format!("{margin}{text}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The header and the rows, without marks, in lines that have room for them within `width`.
+    fn lines(&self, width: Option<usize>) -> Vec<String> {
+        let says = |column: &usize| self.rows.iter().any(|(_, cells)| cells[*column].is_some());
+        let mut shown: Vec<usize> = (0..self.columns.len()).filter(says).collect();
+        loop {
+            let lines = self.lines_of(&shown);
+            let widest = lines.iter().map(|line| line.chars().count() + 2).max().unwrap_or(0);
+            let most = shown.iter().copied().max_by_key(|column| self.columns[*column].expendable);
+            match most.filter(|column| self.columns[*column].expendable > 0) {
+                Some(column) if width.is_some_and(|width| widest > width) => shown.retain(|it| *it != column),
+                _ => return lines,
+            }
+        }
+    }
+
+    fn lines_of(&self, shown: &[usize]) -> Vec<String> {
+        let headers: Vec<&str> = shown.iter().map(|column| self.columns[*column].header).collect();
+        let mut table = table(&headers);
+        for (_, cells) in &self.rows {
+            table.add_row(shown.iter().map(|column| cells[*column].as_deref().map_or("-".to_owned(), plain)));
+        }
+        let trimmed = |row: String| row.strip_prefix(' ').unwrap_or(&row).trim_end().to_owned();
+        table.lines().map(trimmed).collect()
+    }
+}
+
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -141,4 +209,24 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
         .build()
         .map_err(|error| Error::new(ErrorKind::Store, format!("The runtime could not start: {error}.")))?;
     Ok(runtime.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_loses_what_matters_least_and_nobody_what_is_told() {
+        let mut list = List::new([("ID", 0), ("STATE", 1), ("SIZE", 2), ("VRAM", 3)]);
+        let told = |text: &str| Some(text.to_owned());
+        list.row(true, [told("qwen3-4b"), told("loaded"), told("2.3 GB"), None]);
+        list.row(false, [told("b"), None, None, None]);
+        assert_eq!(
+            list.lines(None),
+            ["ID        STATE   SIZE", "qwen3-4b  loaded  2.3 GB", "b         -       -"]
+        );
+        assert_eq!(list.lines(Some(26)), list.lines(None));
+        assert_eq!(list.lines(Some(25)), ["ID        STATE", "qwen3-4b  loaded", "b         -"]);
+        assert_eq!(list.lines(Some(3)), ["ID", "qwen3-4b", "b"]);
+    }
 }

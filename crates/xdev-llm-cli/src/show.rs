@@ -15,6 +15,9 @@ use crate::arguments::{ReasoningArgument, TurnArguments};
 use crate::output::{self, DIM, Failure};
 use crate::render::{Renderer, plain};
 
+/// The steps of a bar, so that it also moves slowly.
+const BAR_STEPS: u64 = 1000;
+
 /// `Spinner` is the line of progress on standard error; it is nothing where that is no terminal.
 pub(crate) struct Spinner(ProgressBar);
 
@@ -40,6 +43,22 @@ impl Spinner {
             Some(share) => format!("{what} {:.0} %", share * 100.0),
             None => what.to_owned(),
         });
+    }
+
+    /// Shows a bar, of which `share` (0 to 1) is full, with a message; without a share, the message alone.
+    pub(crate) fn bar(&self, share: Option<f64>, message: impl Into<String>) {
+        let template = match share {
+            Some(_) => "{bar:20} {percent:>3} % {elapsed:.dim} {wide_msg}",
+            None => "{spinner} {msg} {elapsed:.dim}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.0.set_style(style);
+        }
+        if let Some(share) = share {
+            self.0.set_length(BAR_STEPS);
+            self.0.set_position((share * BAR_STEPS as f64) as u64);
+        }
+        self.0.set_message(message.into());
     }
 
     /// Shows another message.

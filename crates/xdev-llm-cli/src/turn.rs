@@ -63,6 +63,7 @@ impl<'a> Turns<'a> {
             model: Some(settings.model.value.clone()),
             sampling: preset.apply(arguments.sampling.sampling()),
             reasoning: *settings.reasoning,
+            keep_alive: arguments.keep_alive,
             ..ChatRequest::default()
         };
         request.sampling.validate(*settings.max_tokens_limit)?;

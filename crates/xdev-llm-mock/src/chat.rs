@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::faults::Fault;
+use crate::memory::Lease;
 use crate::script::{ReasoningField, Script, ToolCall, split_tokens};
 
 /// `Piece` is one step of an answer, a token or a part of a tool call.
@@ -349,6 +350,15 @@ pub(crate) struct Chat {
     pub(crate) loading: Duration,
     /// Headers before content type and length.
     pub(crate) headers: Vec<(String, String)>,
+    /// The instance that answers, where the server has any; it is held until the answer ends.
+    pub(crate) lease: Option<Lease>,
+}
+
+impl Chat {
+    /// Whether the model was taken away under the answer.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_stopped)
+    }
 }
 
 /// Writes a string as JSON.

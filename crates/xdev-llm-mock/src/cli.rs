@@ -46,6 +46,39 @@ pub struct Args {
     /// Silence between tokens, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub token_delay: u64,
+    /// The time a model takes to come into memory, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub load_delay: u64,
+    /// The time a model takes to go out of memory, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub unload_delay: u64,
+    /// Every load fails with this text.
+    #[arg(long, value_name = "TEXT")]
+    pub load_failure: Option<String>,
+    /// Says yes to unloads and keeps the model.
+    #[arg(long)]
+    pub unload_sticks: bool,
+    /// Chats load nothing: LM Studio without just-in-time loading, llama.cpp's router without autoload.
+    #[arg(long)]
+    pub no_just_in_time: bool,
+    /// LM Studio: a load by a chat leaves what other chats loaded.
+    #[arg(long)]
+    pub no_auto_evict: bool,
+    /// Models in memory at most.
+    #[arg(long, value_name = "N")]
+    pub max_loaded: Option<usize>,
+    /// The GPU's memory in bytes; a load beyond it fails as the server says.
+    #[arg(long, value_name = "BYTES")]
+    pub vram_total: Option<u64>,
+    /// The time a download takes, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub download_delay: u64,
+    /// Started so that it may be managed: vLLM's sleep, KoboldCpp's admin.
+    #[arg(long)]
+    pub admin: bool,
+    /// The key for loads and unloads (text-generation-webui, TabbyAPI).
+    #[arg(long)]
+    pub admin_key: Option<String>,
     /// Something to do wrong; --list shows all. May be repeated.
     #[arg(long = "fault", value_name = "SPEC")]
     pub faults: Vec<Fault>,
@@ -65,6 +98,16 @@ impl Args {
         if !self.models.is_empty() {
             options.models = self.models.iter().map(|id| Model::new(id)).collect();
         }
+        options.load_delay = Duration::from_millis(self.load_delay);
+        options.unload_delay = Duration::from_millis(self.unload_delay);
+        options.download_delay = Duration::from_millis(self.download_delay);
+        options.load_failure = self.load_failure;
+        options.unload_sticks = self.unload_sticks;
+        options.just_in_time = !self.no_just_in_time;
+        options.auto_evict = !self.no_auto_evict;
+        options.max_loaded = self.max_loaded.or(options.max_loaded);
+        options.vram_total_bytes = self.vram_total;
+        (options.admin, options.admin_key) = (self.admin, self.admin_key);
         let mut script = Script::new()
             .first_token_delay(Duration::from_millis(self.first_token_delay))
             .delay(Duration::from_millis(self.token_delay));

@@ -87,8 +87,14 @@ impl<'a> Connection<'a> {
         if let Some(reply) = crate::control::answer(self.shared, &received) {
             return self.reply(reply, keep_alive, head_only);
         }
-        match servers::answer(&Context::new(self.shared, received)) {
+        match servers::answer(&Context::new(self, received)) {
             Answer::Reply(reply) => self.reply(reply, keep_alive, head_only),
+            Answer::Flow(flow) => flow.send(self, keep_alive && chunks, chunks),
+            Answer::Restart(reply) => {
+                self.reply(reply, false, head_only)?;
+                self.shared.restart(self.stream.local_addr().ok());
+                Ok(End::Close)
+            }
             Answer::Silence => {
                 self.wait_until_closed();
                 Err(Gone)

@@ -3,7 +3,7 @@
 //! Events are written once and sent often, from large buffers, so that a fast client measures itself
 //! and not this server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::chat::{Chat, Event, Framing, Piece, quote};
 use crate::connection::{Connection, End, Gone};
@@ -12,6 +12,7 @@ use crate::faults::{FAULT_MESSAGE, Fault};
 use crate::http::{self, Reply};
 use crate::openai::CREATED;
 use crate::script::Chunking;
+use crate::server::WATCH;
 use crate::servers;
 
 /// Bytes gathered before a write where nothing asks for an earlier one.
@@ -25,8 +26,8 @@ pub(crate) fn send(
     chunks: bool,
 ) -> Result<End, Gone> {
     let script = &*chat.script;
-    if !(chat.loading + script.headers_delay).is_zero() {
-        connection.wait(chat.loading + script.headers_delay)?;
+    if pause(connection, chat, chat.loading + script.headers_delay)? {
+        return stopped(connection, keep_alive);
     }
     if script.has(&Fault::ResetBeforeHeaders) {
         return Ok(End::Reset);
@@ -54,6 +55,32 @@ pub(crate) fn send(
         Stream::new(connection, chat, keep_alive, chunks).send()
     } else {
         send_whole(connection, chat, keep_alive)
+    }
+}
+
+/// Waits, watching the client and the model; true when the model was taken away.
+fn pause(connection: &Connection<'_>, chat: &Chat, time: Duration) -> Result<bool, Gone> {
+    if time.is_zero() {
+        return Ok(chat.is_stopped());
+    }
+    let until = Instant::now() + time;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        connection.wait(left.min(WATCH))?;
+        if chat.is_stopped() || left.is_zero() {
+            return Ok(chat.is_stopped());
+        }
+    }
+}
+
+/// The answer of which no byte was sent when its model was taken away.
+fn stopped(connection: &Connection<'_>, keep_alive: bool) -> Result<End, Gone> {
+    match servers::unloaded(connection.shared.options.personality) {
+        Some(message) => {
+            let reply = Reply::json(400, format!(r#"{{"error":{}}}"#, quote(message)));
+            connection.reply(reply, keep_alive, false)
+        }
+        None => Ok(End::Close),
     }
 }
 
@@ -106,8 +133,8 @@ fn send_whole(connection: &Connection<'_>, chat: &Chat, keep_alive: bool) -> Res
     let script = &chat.script;
     let tokens = u32::try_from(chat.plan.completion_tokens).unwrap_or(u32::MAX);
     let time = script.first_token_delay + script.token_delay * tokens.saturating_sub(1);
-    if !time.is_zero() {
-        connection.wait(time)?;
+    if pause(connection, chat, time)? {
+        return stopped(connection, keep_alive);
     }
     let dress = Dress::new(chat);
     let body = dress.bytes(&dress.json(&chat.encoder.whole(), chat.plan.completion_tokens));
@@ -255,6 +282,9 @@ impl<'a> Stream<'a> {
             if self.sent > 0 {
                 self.pause(delay)?;
             }
+            if self.chat.is_stopped() {
+                return Err(self.unloaded());
+            }
             if self.sent == self.trigger {
                 self.act(Some(&event))?;
             }
@@ -378,9 +408,22 @@ impl<'a> Stream<'a> {
     }
 
     fn stay_silent(&mut self) -> Result<(), Stop> {
-        self.flush()?;
-        self.connection.wait_until_closed();
-        Err(Stop::Gone)
+        loop {
+            self.pause(Duration::from_secs(60))?;
+        }
+    }
+
+    /// Says that the model was taken away, or breaks off where the server says nothing.
+    fn unloaded(&mut self) -> Stop {
+        let Some(message) = servers::unloaded(self.connection.shared.options.personality) else {
+            return Stop::End(End::Close);
+        };
+        let end = self.dress.line_end;
+        let text = format!("event: error{end}data: {}{end}{end}", self.chat.encoder.error(message));
+        match self.push(text.as_bytes()) {
+            Ok(()) => Stop::Body,
+            Err(gone) => gone.into(),
+        }
     }
 
     fn endless_line(&mut self) -> Result<(), Stop> {
@@ -396,12 +439,12 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends what is gathered and waits.
-    fn pause(&mut self, time: Duration) -> Result<(), Gone> {
+    fn pause(&mut self, time: Duration) -> Result<(), Stop> {
         if time.is_zero() {
             return Ok(());
         }
         self.flush()?;
-        self.connection.wait(time)
+        if pause(self.connection, self.chat, time)? { Err(self.unloaded()) } else { Ok(()) }
     }
 
     fn push(&mut self, frame: &[u8]) -> Result<(), Gone> {

@@ -31,7 +31,7 @@ pub(crate) struct OpenAi {
 /// How a server cuts tool calls.
 pub(crate) fn call_style(personality: Personality) -> CallStyle {
     match personality {
-        Personality::LlamaCpp => CallStyle::Started,
+        personality if personality.is_llamacpp() => CallStyle::Started,
         Personality::Vllm => CallStyle::Absent,
         Personality::Ollama => CallStyle::Whole,
         _ => CallStyle::Empty,
@@ -55,7 +55,7 @@ impl OpenAi {
     fn chunk(&self, choices: &str, tail: &str) -> Event {
         let (id, model) = (quote(&self.id), quote(&self.model));
         Event::data(match self.personality {
-            Personality::LlamaCpp => format!(
+            personality if personality.is_llamacpp() => format!(
                 r#"{{"choices":[{choices}],"created":{CREATED},"id":{id},"model":{model},"system_fingerprint":"b11434-unknown","object":"chat.completion.chunk"{tail}}}"#
             ),
             Personality::Vllm => format!(
@@ -81,7 +81,9 @@ impl OpenAi {
     fn choice(&self, delta: &str, finish: Option<&str>) -> String {
         let reason = finish.map_or_else(|| "null".to_owned(), quote);
         match self.personality {
-            Personality::LlamaCpp => format!(r#"{{"finish_reason":{reason},"index":0,"delta":{delta}}}"#),
+            personality if personality.is_llamacpp() => {
+                format!(r#"{{"finish_reason":{reason},"index":0,"delta":{delta}}}"#)
+            }
             Personality::Vllm => {
                 let stop = if finish.is_some() { r#","stop_reason":null"# } else { "" };
                 format!(
@@ -137,7 +139,7 @@ impl OpenAi {
         let prompt = self.plan.prompt_tokens;
         let total = prompt + completion;
         match self.personality {
-            Personality::LlamaCpp => format!(
+            personality if personality.is_llamacpp() => format!(
                 r#"{{"completion_tokens":{completion},"prompt_tokens":{prompt},"total_tokens":{total},"prompt_tokens_details":{{"cached_tokens":0}}}}"#
             ),
             Personality::Vllm => {
@@ -166,14 +168,14 @@ impl OpenAi {
 
     /// What every chunk of a stream carries besides its choices.
     fn tail(&self) -> String {
-        let each = self.personality == Personality::LlamaCpp && self.timings_per_token;
+        let each = self.personality.is_llamacpp() && self.timings_per_token;
         if each { self.timings(self.plan.completion_tokens) } else { String::new() }
     }
 
     /// What only the last chunk of a stream carries.
     fn last_tail(&self) -> String {
         match self.personality {
-            Personality::LlamaCpp => self.timings(self.plan.completion_tokens),
+            personality if personality.is_llamacpp() => self.timings(self.plan.completion_tokens),
             Personality::Vllm => r#","system_fingerprint":"vllm-0.32.0-b7875730""#.to_owned(),
             _ => String::new(),
         }
@@ -214,7 +216,7 @@ impl OpenAi {
 
     fn whole_call(&self, call: &crate::script::ToolCall) -> String {
         let (id, name, arguments) = (quote(&call.id), quote(&call.name), quote(&call.arguments));
-        if self.personality == Personality::LlamaCpp {
+        if self.personality.is_llamacpp() {
             format!(r#"{{"type":"function","function":{{"name":{name},"arguments":{arguments}}},"id":{id}}}"#)
         } else {
             format!(r#"{{"id":{id},"type":"function","function":{{"name":{name},"arguments":{arguments}}}}}"#)
@@ -246,14 +248,14 @@ impl Encoder for OpenAi {
         match (self.personality, stream) {
             (Personality::Vllm, true) => "text/event-stream; charset=utf-8",
             (_, true) => "text/event-stream",
-            (Personality::LlamaCpp, false) => "application/json; charset=utf-8",
+            (personality, false) if personality.is_llamacpp() => "application/json; charset=utf-8",
             _ => "application/json",
         }
     }
 
     fn opening(&self) -> Vec<Event> {
         match self.personality {
-            Personality::LlamaCpp => {
+            personality if personality.is_llamacpp() => {
                 let role = self.choice(r#"{"role":"assistant","content":null}"#, None);
                 let total = self.plan.prompt_tokens;
                 let progress = |processed: usize| {
@@ -305,7 +307,7 @@ impl Encoder for OpenAi {
     fn error(&self, message: &str) -> String {
         let message = quote(message);
         match self.personality {
-            Personality::LlamaCpp => {
+            personality if personality.is_llamacpp() => {
                 format!(r#"{{"error":{{"code":500,"message":{message},"type":"server_error"}}}}"#)
             }
             Personality::Vllm => format!(
@@ -329,7 +331,7 @@ impl Encoder for OpenAi {
         let completion = self.plan.completion_tokens;
         let usage = self.usage_json(completion);
         match self.personality {
-            Personality::LlamaCpp => {
+            personality if personality.is_llamacpp() => {
                 let timings = self.timings(completion);
                 format!(
                     r#"{{"choices":[{{"finish_reason":{reason},"index":0,"message":{message}}}],"created":{CREATED},"model":{model},"system_fingerprint":"b11434-unknown","object":"chat.completion","usage":{usage},"id":{id}{timings}}}"#

@@ -18,6 +18,8 @@ pub enum Personality {
     Ollama,
     /// llama.cpp's `llama-server` with one model.
     LlamaCpp,
+    /// llama.cpp's `llama-server` started without a model, which loads those it is asked for.
+    LlamaCppRouter,
     /// vLLM.
     Vllm,
     /// An OpenAI-compatible server nobody knows.
@@ -78,6 +80,12 @@ const TABLE: &[(Personality, &str, u16, &str)] = &[
     (Personality::LmStudio04, "lmstudio", 1234, "LM Studio 0.4: also /api/v1 and API tokens"),
     (Personality::Ollama, "ollama", 11434, "Ollama: native API and OpenAI routes"),
     (Personality::LlamaCpp, "llama.cpp", 8080, "llama.cpp's llama-server with one model"),
+    (
+        Personality::LlamaCppRouter,
+        "llama.cpp-router",
+        8080,
+        "llama.cpp's llama-server without a model: loads and unloads several",
+    ),
     (Personality::Vllm, "vllm", 8000, "vLLM"),
     (Personality::Generic, "generic", 8000, "an OpenAI-compatible server nobody knows"),
     (Personality::SgLang, "sglang", 30000, "SGLang"),
@@ -144,6 +152,23 @@ impl Personality {
 
     pub(crate) fn is_lmstudio(self) -> bool {
         matches!(self, Personality::LmStudio03 | Personality::LmStudio04)
+    }
+
+    pub(crate) fn is_llamacpp(self) -> bool {
+        matches!(self, Personality::LlamaCpp | Personality::LlamaCppRouter)
+    }
+
+    /// How many models the server has in memory unless it is started otherwise.
+    pub(crate) fn max_loaded(self) -> Option<usize> {
+        match self {
+            Personality::LlamaCppRouter => Some(4),
+            Personality::LlamaSwap
+            | Personality::Lemonade
+            | Personality::KoboldCpp
+            | Personality::TextGenerationWebUi
+            | Personality::TabbyApi => Some(1),
+            _ => None,
+        }
     }
 
     /// LM Studio's Express closes a connection that is idle for five seconds.

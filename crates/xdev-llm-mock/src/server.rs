@@ -12,8 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::connection::converse;
 use crate::http::Received;
+use crate::memory::{Instance, Memory};
 use crate::model::Model;
 use crate::personality::Personality;
 use crate::script::Script;
@@ -36,8 +39,38 @@ pub struct Options {
     pub models: Vec<Model>,
     /// The longest prompt in characters; `None` for no limit. A token is counted as four characters.
     pub context: Option<usize>,
-    /// LM Studio's just-in-time loading: lists every model and loads what is asked for.
+    /// Whether a chat loads its model: LM Studio's just-in-time loading, which also lists every model, and autoload of
+    /// llama.cpp's router. The others that can always do.
     pub just_in_time: bool,
+    /// LM Studio: a load by a chat unloads what other chats loaded, and cuts the generations that run on it.
+    pub auto_evict: bool,
+    /// How many models are in memory at most; the one used longest ago gives way. `None` for no limit.
+    pub max_loaded: Option<usize>,
+    /// The GPU's memory; `None` for no limit. A load beyond it fails, except on Ollama, which takes the machine's.
+    pub vram_total_bytes: Option<u64>,
+    /// The machine's memory, which Ollama takes for what the GPU has no room for; `None` for no limit.
+    pub ram_total_bytes: Option<u64>,
+    /// The time a model takes to come into memory.
+    pub load_delay: Duration,
+    /// The time a model takes to go out of memory; lists have it meanwhile, where that server's lists do.
+    pub unload_delay: Duration,
+    /// Every load fails with this text, once its time is over.
+    pub load_failure: Option<String>,
+    /// Unloads are answered with yes, and the model stays.
+    pub unload_sticks: bool,
+    /// The models that can be downloaded.
+    pub catalog: Vec<Model>,
+    /// The time a download takes.
+    pub download_delay: Duration,
+    /// Every download fails with this text when half of it has come.
+    pub download_failure: Option<String>,
+    /// Downloads stop half way and wait.
+    pub download_paused: bool,
+    /// Whether the server was started with what lets it be managed: vLLM's `VLLM_SERVER_DEV_MODE=1` and
+    /// `--enable-sleep-mode`, KoboldCpp's `--admin`. The others need nothing.
+    pub admin: bool,
+    /// The key text-generation-webui and TabbyAPI ask for before they load or unload; `None` for the plain one.
+    pub admin_key: Option<String>,
     /// The script of every chat.
     pub script: Script,
 }
@@ -51,6 +84,20 @@ impl From<Personality> for Options {
             models: Model::defaults(personality),
             context: None,
             just_in_time: true,
+            auto_evict: true,
+            max_loaded: personality.max_loaded(),
+            vram_total_bytes: None,
+            ram_total_bytes: None,
+            load_delay: Duration::ZERO,
+            unload_delay: Duration::ZERO,
+            load_failure: None,
+            unload_sticks: false,
+            catalog: Model::downloadable(personality),
+            download_delay: Duration::ZERO,
+            download_failure: None,
+            download_paused: false,
+            admin: false,
+            admin_key: None,
             script: Script::default(),
         }
     }
@@ -139,7 +186,6 @@ struct State {
     log: VecDeque<Arc<Mutex<Request>>>,
     script: Queued,
     queue: VecDeque<Queued>,
-    models: Vec<Model>,
     sockets: HashMap<u64, Weak<TcpStream>>,
     connections: u64,
     on_end: Option<OnEnd>,
@@ -147,11 +193,14 @@ struct State {
 
 /// `Shared` is what all connections of one server see.
 pub(crate) struct Shared {
+    /// As the server was started. What may change while it runs is in `memory`.
     pub(crate) options: Options,
+    pub(crate) memory: Memory,
     started: Instant,
     state: Mutex<State>,
     changed: Condvar,
     stopped: AtomicBool,
+    restarts: AtomicBool,
 }
 
 impl Shared {
@@ -184,12 +233,9 @@ impl Shared {
         self.state().queue.push_back(Queued::new(script));
     }
 
+    /// The models, with `loaded` as it is now.
     pub(crate) fn models(&self) -> Vec<Model> {
-        self.state().models.clone()
-    }
-
-    pub(crate) fn change_models<T>(&self, change: impl FnOnce(&mut Vec<Model>) -> T) -> T {
-        change(&mut self.state().models)
+        self.memory.state().models()
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -228,6 +274,20 @@ impl Shared {
 
     pub(crate) fn stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Closes every connection and listens again after the time of a load.
+    pub(crate) fn restart(&self, address: Option<SocketAddr>) {
+        self.restarts.store(true, Ordering::SeqCst);
+        if let Some(address) = address {
+            wake(address);
+        }
+    }
+
+    fn close_connections(&self) {
+        for socket in self.state().sockets.values().filter_map(Weak::upgrade) {
+            drop(socket.shutdown(Shutdown::Both));
+        }
     }
 
     /// Wakes who waits for a change of the log.
@@ -296,18 +356,19 @@ impl Mock {
                 log: VecDeque::new(),
                 script: Queued::new(options.script.clone()),
                 queue: VecDeque::new(),
-                models: options.models.clone(),
                 sockets: HashMap::new(),
                 connections: 0,
                 on_end: None,
             }),
             changed: Condvar::new(),
             stopped: AtomicBool::new(false),
+            restarts: AtomicBool::new(false),
+            memory: Memory::new(&options),
             options,
         });
         let accept = thread::Builder::new().name("mock-accept".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || accept(&listener, &shared)
+            move || serve(listener, address, &shared)
         })?;
         Ok(Mock { shared, address, accept: Some(accept) })
     }
@@ -352,6 +413,26 @@ impl Mock {
         self.shared.clear();
     }
 
+    /// The models, with `loaded` as it is now.
+    pub fn models(&self) -> Vec<Model> {
+        self.shared.models()
+    }
+
+    /// Puts other models in the place of those there are; those marked as loaded are in memory at once.
+    pub fn set_models(&self, models: Vec<Model>) {
+        self.shared.memory.state().set_models(models);
+    }
+
+    /// What is in memory, on its way in or out, or failed to come in.
+    pub fn instances(&self) -> Vec<Instance> {
+        self.shared.memory.state().instances().to_vec()
+    }
+
+    /// Changes delays, failures and limits while the server runs; what it is and where it listens stays.
+    pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.shared.memory.state().options);
+    }
+
     /// TCP connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.state().connections as usize
@@ -382,28 +463,61 @@ impl Mock {
 impl Drop for Mock {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        let mut wake = self.address;
-        if wake.ip().is_unspecified() {
-            wake.set_ip(match wake.ip() {
-                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            });
-        }
-        // The connection itself is not wanted: it only wakes the accept loop.
-        let woken = TcpStream::connect_timeout(&wake, Duration::from_secs(1)).is_ok();
+        let woken = wake(self.address);
         if let Some(accept) = self.accept.take().filter(|_| woken) {
             drop(accept.join());
         }
-        for socket in self.shared.state().sockets.values().filter_map(Weak::upgrade) {
-            drop(socket.shutdown(Shutdown::Both));
-        }
+        self.shared.close_connections();
     }
+}
+
+/// Wakes the accept loop with a connection that is not wanted itself; false when nobody listens.
+fn wake(mut address: SocketAddr) -> bool {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+}
+
+/// Serves until the server is stopped, with a pause at every restart.
+fn serve(mut listener: TcpListener, address: SocketAddr, shared: &Arc<Shared>) {
+    loop {
+        accept(&listener, shared);
+        shared.close_connections();
+        drop(listener);
+        if !shared.restarts.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        // The port is kept while nobody listens, so that nobody else gets it.
+        let Ok(socket) = reserve(address) else {
+            return;
+        };
+        let until = Instant::now() + shared.memory.state().options.load_delay;
+        while Instant::now() < until && !shared.stopped() {
+            thread::sleep(WATCH);
+        }
+        if shared.stopped() || socket.listen(128).is_err() {
+            return;
+        }
+        listener = socket.into();
+    }
+}
+
+fn reserve(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let stream = listener.accept();
-        if shared.stopped() {
+        if shared.stopped() || shared.restarts.load(Ordering::SeqCst) {
             return;
         }
         let Ok((stream, _)) = stream else {

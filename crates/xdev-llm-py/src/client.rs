@@ -339,6 +339,19 @@ impl Client {
         memory::unload(py, self.0.clone(), what, server)
     }
 
+    /// Says whether a model would fit, before it is loaded, as a call that gives a dict: verdict (fits, evicts, spills or
+    /// unknown), sentence, need, device, context_length, largest_context_that_fits. Loads nothing.
+    #[pyo3(signature = (model=None, *, server=None, context_length=None))]
+    fn forecast(
+        &self,
+        py: Python<'_>,
+        model: Option<String>,
+        server: Option<String>,
+        context_length: Option<i64>,
+    ) -> PyResult<Call> {
+        memory::forecast(py, self.0.clone(), Wanted { model, server, context_length, keep_alive: None })
+    }
+
     /// Downloads a model to a server, as a call that gives a dict: server, model, duration, total_bytes. Dropping or
     /// cancelling it ends the download.
     #[pyo3(signature = (model, *, server=None))]

@@ -119,6 +119,20 @@ pub(crate) fn unload(
     Ok(Call::new(unloading))
 }
 
+/// Forecasts.
+pub(crate) fn forecast(py: Python<'_>, client: xdev_llm::Client, wanted: Wanted) -> PyResult<Call> {
+    let Wanted { model, server, context_length, .. } = wanted;
+    let request = request(model, context_length, None).map_err(|wrong| error::plain(py, &wrong))?;
+    let asked = start_followed(py, move |_| async move {
+        let server = choose(&client, server.as_deref(), false).await?;
+        let forecast = server.forecast(&request.model, request.context_length).await?;
+        let mut told = serde_json::to_value(&forecast).unwrap_or_default();
+        told["sentence"] = json!(forecast.to_string());
+        Ok(Value::Json(Arc::new(told)))
+    })?;
+    Ok(Call::new(asked))
+}
+
 /// Downloads.
 pub(crate) fn pull(
     py: Python<'_>,

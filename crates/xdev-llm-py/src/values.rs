@@ -312,10 +312,22 @@ impl ModelInfo {
         self.0.quantization.as_deref()
     }
 
+    /// How many weights it has.
+    #[getter]
+    fn parameters(&self) -> Option<u64> {
+        self.0.parameters
+    }
+
     /// Its size on disk, in bytes.
     #[getter]
     fn size_bytes(&self) -> Option<u64> {
         self.0.size_bytes
+    }
+
+    /// The GPU memory it takes now, in bytes.
+    #[getter]
+    fn vram_bytes(&self) -> Option<u64> {
+        self.0.vram_bytes
     }
 
     /// What it can do beyond chat, in the server's words, such as tool_use.

@@ -8,7 +8,10 @@
 
 mod chat;
 mod config;
+mod device;
 mod error;
+mod forecast;
+mod gguf;
 pub mod history;
 mod model;
 mod preset;
@@ -34,7 +37,15 @@ pub use config::{
     ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local, looks_like_key,
     normalise_url, user_template,
 };
+pub use device::{Device, DeviceKind, DeviceSource, Holder, Vendor, choose_gpu};
+#[cfg(feature = "device")]
+pub use device::{devices, gpu, holders};
 pub use error::{Error, ErrorKind, Phase, Result};
+pub use forecast::{
+    CacheShape, CacheType, Forecast, LoadPlan, Need, Shape, Verdict, bytes_in_words, forecast,
+    parse_parameters,
+};
+pub use gguf::{GgufInfo, check_gguf};
 pub use model::{LoadState, LoadedModel, ModelInfo, ModelKind, is_same_model, nearest, pick};
 pub use preset::{Preset, Presets};
 pub use stats::{GenerationStats, Percentiles, Stats, Summary, Totals, sparkline};
@@ -42,8 +53,9 @@ pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic}
 
 #[cfg(feature = "client")]
 pub use client::{
-    ChatStream, Client, Found, Limits, LoadRequest, Loaded, Look, MemoryEvent, MemoryTask, Outcome, PORTS,
-    Preview, Pulled, Scan, Server, ServerInfo, ServerSource, Switched, Unload, Unloaded, doctor,
+    ChatStream, Client, DeviceChange, Found, Limits, LoadRequest, Loaded, Look, MemoryEvent, MemoryTask,
+    Outcome, PORTS, Preview, Pulled, Scan, Server, ServerInfo, ServerSource, Switched, Unload, Unloaded,
+    doctor,
 };
 
 /// The README's example compiles.

@@ -120,6 +120,9 @@ pub struct ModelInfo {
     /// How its weights are stored, such as `Q4_K_M`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
+    /// How many weights it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
     /// Its size on disk, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
@@ -144,6 +147,7 @@ impl ModelInfo {
             context_length: None,
             loaded_context_length: None,
             quantization: None,
+            parameters: None,
             size_bytes: None,
             vram_bytes: None,
             capabilities: Vec::new(),

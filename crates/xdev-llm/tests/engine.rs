@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use xdev_llm::engine::{self, Checksum, Engine, EngineOptions, KeptEngine, Origin};
-use xdev_llm::{ErrorKind, Progress};
+use xdev_llm::{CacheType, ErrorKind, Progress, Shape, check_gguf};
 
 /// Tells a copy of this test program which helper to be; its value is the helper's argument.
 const BE_WATCH: &str = "XDEV_LLM_TEST_BE_WATCH";
@@ -504,8 +504,12 @@ async fn a_truncated_copy_of_the_real_model_is_refused() {
     let model = status.model.unwrap();
     assert_eq!((model.checksum, model.size), (Checksum::Matches, 98_362_432));
     assert!(model.fault.is_none() && status.program.is_ok() && status.installed_server.is_some());
-    let info = engine::check_gguf(&model.path).unwrap();
+    let info = check_gguf(&model.path).unwrap();
     assert_eq!((info.architecture.as_deref(), info.context_length), (Some("llama"), Some(8192)));
+    // llama.cpp logs n_params 134515008 and, at 8192 tokens, a cache of 180 MiB.
+    let shape = Shape::from_gguf(&model.path).unwrap();
+    assert_eq!((shape.parameters, shape.vocabulary_size), (Some(134_515_008), Some(49_152)));
+    assert_eq!(shape.kv_bytes(8192, CacheType::F16), 180 << 20);
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("model.gguf");
     fs::copy(&model.path, &copy).unwrap();

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod engine;
+pub(crate) mod memory;
 pub(crate) mod mock;
 pub(crate) mod models;
 pub(crate) mod presets;

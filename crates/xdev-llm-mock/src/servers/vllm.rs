@@ -1,11 +1,14 @@
 //! vLLM, as recorded from 0.32.0.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::llamacpp::has_image;
 use super::{Answer, Context};
 use crate::chat::{Limits, tokens_of};
 use crate::http::Reply;
+use crate::memory::Instance;
 use crate::model::ModelKind;
 use crate::openai::CREATED;
 
@@ -27,6 +30,14 @@ pub(super) fn answer(context: &Context<'_>) -> Answer {
         }
         ("POST", "/tokenize") => tokenize(context),
         ("POST", "/v1/chat/completions") => return chat(context),
+        (method, "/sleep" | "/wake_up" | "/is_sleeping") if context.shared.memory.state().options.admin => {
+            return match (method, path) {
+                ("GET", "/is_sleeping") => is_sleeping(context).into(),
+                ("POST", "/sleep") => sleep(context),
+                ("POST", "/wake_up") => wake_up(context),
+                (_, path) => not_allowed(if path == "/is_sleeping" { "GET" } else { "POST" }).into(),
+            };
+        }
         (_, "/v1/chat/completions" | "/tokenize") => not_allowed("POST"),
         (_, "/health" | "/version" | "/v1/models") => not_allowed("GET"),
         _ => Reply::json(404, r#"{"detail":"Not Found"}"#),
@@ -78,7 +89,55 @@ fn chat(context: &Context<'_>) -> Answer {
         return error(400, "BadRequestError", &message, None).into();
     }
     let limits = Limits::openai(&context.body, &["max_completion_tokens", "max_tokens"]);
-    context.openai_chat(&model.id, &limits)
+    // A server that sleeps takes the request and says nothing until somebody wakes it.
+    match context.wait_until(|| context.shared.memory.lease(&model.id)) {
+        Some(lease) => context.openai_chat(&model.id, Some(lease), &limits),
+        None => Answer::Silence,
+    }
+}
+
+fn is_sleeping(context: &Context<'_>) -> Reply {
+    let state = context.shared.memory.state();
+    let asleep = state.instances().iter().any(|one| !one.is_loaded());
+    Reply::json(200, json!({"is_sleeping": asleep}).to_string())
+}
+
+/// `/sleep`: what runs is cut, or waited for with `mode=wait`. The level makes no difference here.
+fn sleep(context: &Context<'_>) -> Answer {
+    let memory = &context.shared.memory;
+    let waits = context.query("mode").is_some_and(|mode| mode == "wait");
+    let idle = || memory.state().instances().iter().all(|one| one.running == 0).then_some(());
+    if waits && context.wait_until(idle).is_none() {
+        return Answer::Silence;
+    }
+    let delay = memory.state().options.unload_delay;
+    let until = Instant::now() + delay;
+    if context.wait_until(|| (Instant::now() >= until).then_some(())).is_none() {
+        return Answer::Silence;
+    }
+    let mut state = memory.state();
+    if !state.options.unload_sticks {
+        state.asleep = vec!["weights".to_owned(), "kv_cache".to_owned()];
+        state.put_to_sleep();
+    }
+    Reply::empty(200).into()
+}
+
+/// `/wake_up`, or a part of it with `tags`; only what is wholly awake answers.
+fn wake_up(context: &Context<'_>) -> Answer {
+    let memory = &context.shared.memory;
+    let tags: Vec<&str> =
+        context.request.query.split('&').filter_map(|pair| pair.strip_prefix("tags=")).collect();
+    {
+        let mut state = memory.state();
+        state.asleep.retain(|part| !tags.is_empty() && !tags.contains(&part.as_str()));
+        if !state.asleep.is_empty() {
+            return Reply::empty(200).into();
+        }
+        state.wake_all();
+    }
+    let awake = || memory.state().instances().iter().all(Instance::is_loaded).then_some(());
+    context.wait_until(awake).map_or(Answer::Silence, |()| Reply::empty(200).into())
 }
 
 /// The 400 a request deserves, in the server's words.

@@ -5,6 +5,7 @@
 //! never a second copy; an unload asks for the server's own list until the model is gone.
 //! Not here: how each server is told (`wire::manage`).
 
+mod device;
 mod load;
 mod outcome;
 mod pull;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use outcome::{LoadRequest, Loaded, MemoryEvent, Pulled, Switched, Unload, Unloaded};
+pub use outcome::{DeviceChange, LoadRequest, Loaded, MemoryEvent, Pulled, Switched, Unload, Unloaded};
 pub use task::MemoryTask;
 
 use super::server::Server;

@@ -25,11 +25,14 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 pub use discover::{Found, Look, Outcome, PORTS, Scan};
-pub use memory::{LoadRequest, Loaded, MemoryEvent, MemoryTask, Pulled, Switched, Unload, Unloaded};
+pub use memory::{
+    DeviceChange, LoadRequest, Loaded, MemoryEvent, MemoryTask, Pulled, Switched, Unload, Unloaded,
+};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
 pub use stream::{ChatStream, Limits};
 
 use crate::config::{Origin, ServerChoice, ServerEntry, ServerUrl, Settings, normalise_url};
+use crate::device::DeviceSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ModelInfo;
 use crate::wire::{Identity, Rows, ServerKind};
@@ -68,6 +71,8 @@ pub(crate) struct Inner {
     permits: Mutex<HashMap<String, Arc<Semaphore>>>,
     adjustments: Mutex<HashMap<String, Adjustment>>,
     memory: Mutex<memory::Memory>,
+    /// The memory of this machine; none where nobody can tell.
+    devices: Option<DeviceSource>,
 }
 
 impl std::fmt::Debug for Client {
@@ -82,6 +87,18 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Config`] for a wrong row under `[kinds]`.
     pub fn new(settings: Settings) -> Result<Client> {
+        #[cfg(feature = "device")]
+        let devices = Some(DeviceSource::this_machine());
+        #[cfg(not(feature = "device"))]
+        let devices = None;
+        Client::with_devices(settings, devices)
+    }
+
+    /// Makes a client that takes these devices for those of this machine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a wrong row under `[kinds]`.
+    pub fn with_devices(settings: Settings, devices: Option<DeviceSource>) -> Result<Client> {
         let rows = Rows::default().with_kinds(&kinds(&settings)?)?;
         let inner = Inner {
             transport: Transport::new(settings.allow_hosts.to_vec()),
@@ -95,6 +112,7 @@ impl Client {
             permits: Mutex::default(),
             adjustments: Mutex::default(),
             memory: Mutex::default(),
+            devices,
         };
         Ok(Client { inner: Arc::new(inner) })
     }

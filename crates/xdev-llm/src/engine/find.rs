@@ -7,10 +7,10 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::gguf::check_gguf;
 use super::install::{self, Checksum};
 use super::{EngineOptions, Origin, Program};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gguf::check_gguf;
 
 /// Flags by which a configured command brings its own model.
 const MODEL_FLAGS: [&str; 8] =

@@ -15,8 +15,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::find::on_path;
-use super::gguf::check_gguf;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gguf::check_gguf;
 
 const SERVER_PACKAGE: &str = "xllamacpp";
 const SERVER_VERSION: &str = "2026.10.11549";

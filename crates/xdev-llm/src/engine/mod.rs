@@ -7,7 +7,6 @@
 
 mod background;
 mod find;
-mod gguf;
 mod install;
 mod kept;
 mod probe;
@@ -25,13 +24,13 @@ pub use background::{
     Running, keep, running_background, start_background, stop_background, touch_background,
 };
 pub use find::{ModelFile, Status, find, status};
-pub use gguf::{GgufInfo, check_gguf};
 pub use install::{Checksum, Step, install};
 pub use kept::{KeptEngine, Lease};
 pub use process::{Exit, watch};
 
 use crate::chat::Progress;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gguf::check_gguf;
 use process::Process;
 
 /// How many ports are tried.

@@ -15,6 +15,7 @@ use super::quirks::Parameter;
 use super::{Call, Dialect, Flow, Frame, Quirks, failure, read_documents};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, Progress, Reasoning, Role, Usage};
 use crate::error::{Error, ErrorKind, Result};
+use crate::forecast::parse_parameters;
 use crate::model::{LoadState, ModelInfo, ModelKind};
 
 /// What the native API takes, with the names it has there. Unknown keys are refused there.
@@ -278,6 +279,7 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
         context_length: length(entry, "max_context_length"),
         loaded_context_length: length(config, "context_length"),
         quantization: entry.get("quantization").and_then(|value| text(value, "name")).map(str::to_owned),
+        parameters: text(entry, "params_string").and_then(parse_parameters),
         size_bytes: count(entry, "size_bytes"),
         vram_bytes: None,
         capabilities: names.iter().filter(|(key, _)| can(key)).map(|(_, name)| (*name).to_owned()).collect(),
@@ -534,7 +536,7 @@ mod tests {
         assert_eq!(paths, ["/api/v1/models", "/api/v0/models", "models"]);
         let native = json!({"models": [
             {"type": "llm", "publisher": "qwen", "key": "qwen/qwen3-4b", "display_name": "Qwen3 4B",
-             "quantization": {"name": "Q4_K_M", "bits_per_weight": 4}, "size_bytes": 2_500_000_000_u64,
+             "quantization": {"name": "Q4_K_M", "bits_per_weight": 4}, "size_bytes": 2_500_000_000_u64, "params_string": "4B",
              "loaded_instances": [{"id": "qwen3-4b", "config": {"context_length": 8192}}],
              "max_context_length": 40_960, "format": "gguf",
              "capabilities": {"vision": true, "trained_for_tool_use": true}},
@@ -553,6 +555,7 @@ mod tests {
                 context_length: Some(40_960),
                 loaded_context_length: Some(8192),
                 quantization: Some("Q4_K_M".into()),
+                parameters: Some(4_000_000_000),
                 size_bytes: Some(2_500_000_000),
                 vram_bytes: None,
                 capabilities: vec!["vision".into(), "tool_use".into()],

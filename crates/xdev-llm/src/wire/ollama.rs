@@ -15,6 +15,7 @@ use super::quirks::Parameter;
 use super::{Call, Dialect, Flow, Frame, Quirks, read_documents};
 use crate::chat::{ChatEvent, ChatRequest, FinishReason, Message, Part, ResponseFormat, Role, Usage};
 use crate::error::{Error, Result};
+use crate::forecast::parse_parameters;
 use crate::model::{LoadState, ModelInfo, ModelKind};
 
 /// `Ollama` speaks Ollama's own API.
@@ -297,6 +298,7 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
         context_length: count(details, "context_length").and_then(|length| u32::try_from(length).ok()),
         loaded_context_length: None,
         quantization: text(details, "quantization_level").map(str::to_owned),
+        parameters: text(details, "parameter_size").and_then(parse_parameters),
         size_bytes: count(entry, "size"),
         vram_bytes: None,
         capabilities,

@@ -143,6 +143,7 @@ fn read_model(entry: &Value) -> Option<ModelInfo> {
                 .or_else(|| count(entry, "max_model_len")),
         ),
         quantization: text(entry, "quantization").map(str::to_owned),
+        parameters: count(meta, "n_params"),
         size_bytes: count(meta, "size"),
         vram_bytes: None,
         capabilities: list(entry, "capabilities")

@@ -90,6 +90,7 @@ impl Server {
             return Err(self.cannot("load", &id, why));
         }
         let mut not_sent = Vec::new();
+        let device = self.device().await;
         if before.find(&id).is_none_or(|found| found.state != LoadState::Loading) {
             let call = way.load(&target, &before)?;
             self.ask_to_load(way, &call, &id, events).await?;
@@ -100,7 +101,9 @@ impl Server {
         if let Some(length) = request.context_length {
             self.inner.note_context(self.url(), &id, Some(length));
         }
-        Ok(self.is_loaded(found, start, was_loaded, &before, &after, not_sent))
+        let mut loaded = self.is_loaded(found, start, was_loaded, &before, &after, not_sent);
+        loaded.device = self.change_since(device, None).await;
+        Ok(loaded)
     }
 
     /// Sends the load, and shows what the server says about it.
@@ -140,6 +143,7 @@ impl Server {
             duration: seconds_since(start),
             evicted: gone.map(|known| known.name().to_owned()).collect(),
             not_sent,
+            device: None,
             model,
         }
     }

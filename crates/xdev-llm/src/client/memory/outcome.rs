@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::chat::KeepAlive;
+use crate::device::DeviceKind;
 use crate::model::LoadedModel;
 use crate::wire::Pulling;
 
@@ -28,6 +29,23 @@ pub enum Unload {
     All,
 }
 
+/// `DeviceChange` is the memory of the device before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceChange {
+    /// What users know it by.
+    pub name: String,
+    /// What sort of memory it is. Main memory goes up and down with everything else that runs.
+    pub kind: DeviceKind,
+    /// All of it, in bytes.
+    pub total_bytes: u64,
+    /// What was free before, in bytes.
+    pub free_bytes_before: u64,
+    /// What is free now, in bytes.
+    pub free_bytes_after: u64,
+    /// Whether what the server said it held is free again; the driver is given five seconds for that.
+    pub is_back: bool,
+}
+
 /// `Loaded` is a model that is in memory now, as the server's own list says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Loaded {
@@ -40,6 +58,9 @@ pub struct Loaded {
     pub was_loaded: bool,
     /// How long it took, in seconds.
     pub duration: f64,
+    /// The device before and after, where the server runs on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceChange>,
     /// What the server unloaded for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evicted: Vec<String>,
@@ -60,6 +81,9 @@ pub struct Unloaded {
     /// The GPU memory that they had held, where the server told it, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freed_bytes: Option<u64>,
+    /// The device before and after, where the server runs on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceChange>,
 }
 
 /// `Switched` is one model in the place of others.

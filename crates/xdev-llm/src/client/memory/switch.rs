@@ -19,7 +19,7 @@ impl Server {
             let loaded = self.load_now(&request, events).await?;
             return Ok(Switched { unloaded: None, loaded, side_by_side: false });
         }
-        let side_by_side = self.fits_beside(&request).await;
+        let side_by_side = self.fits_beside(&request.model, request.context_length).await;
         if side_by_side {
             let loaded = self.load_now(&request, events).await?;
             // Some servers make room by themselves.
@@ -54,11 +54,5 @@ impl Server {
                 Err(error.with_hint(hint))
             }
         }
-    }
-
-    /// Whether the model fits into memory beside what is there.
-    #[expect(clippy::unused_async, reason = "becomes a forecast")]
-    async fn fits_beside(&self, _request: &LoadRequest) -> bool {
-        false
     }
 }

@@ -94,6 +94,7 @@ impl Server {
         events: &Events,
     ) -> Result<Unloaded> {
         let start = Instant::now();
+        let device = if wanted.is_empty() { None } else { self.device().await };
         let mut refusal = None;
         for model in &wanted {
             let _ = events.send(MemoryEvent::Unloading { model: model.name().to_owned() });
@@ -105,10 +106,13 @@ impl Server {
             self.wait_until_gone(way, &wanted, refusal, events).await?;
         }
         self.forget_models();
+        let duration = seconds_since(start);
+        let freed_bytes = freed(&wanted);
         Ok(Unloaded {
             server: self.url().to_owned(),
-            duration: seconds_since(start),
-            freed_bytes: freed(&wanted),
+            duration,
+            device: self.change_since(device, freed_bytes).await,
+            freed_bytes,
             models: wanted,
         })
     }
@@ -139,7 +143,9 @@ impl Server {
             }
             match still {
                 Some(still) if still.is_empty() => return Ok(()),
-                Some(still) if start.elapsed() > UNLOAD_PATIENCE => return Err(self.still_there(&still)),
+                Some(still) if start.elapsed() > UNLOAD_PATIENCE => {
+                    return Err(self.still_there(&still).await);
+                }
                 _ => {}
             }
             for model in wanted {
@@ -157,7 +163,7 @@ impl Server {
         }
     }
 
-    fn still_there(&self, still: &[LoadedModel]) -> Error {
+    async fn still_there(&self, still: &[LoadedModel]) -> Error {
         let names: Vec<String> = still
             .iter()
             .map(|model| match &model.expires_at {
@@ -168,9 +174,10 @@ impl Server {
         Error::new(
             ErrorKind::Server,
             format!(
-                "The server was told to unload, and {} s later it still lists {} as loaded.",
+                "The server was told to unload, and {} s later it still lists {} as loaded.{}",
                 UNLOAD_PATIENCE.as_secs(),
-                names.join(", ")
+                names.join(", "),
+                self.holders().await
             ),
         )
         .with_server(self.url())

@@ -1,4 +1,6 @@
-//! llama.cpp's `llama-server` with one model, as recorded from build 11434.
+//! llama.cpp's `llama-server` with one model, as recorded from build 11434; `router` is the same without a model.
+
+pub(super) mod router;
 
 use serde_json::{Value, json};
 
@@ -6,6 +8,7 @@ use super::{Answer, Context};
 use crate::chat::{Limits, quote, tokens_of};
 use crate::faults::loading_503;
 use crate::http::Reply;
+use crate::memory::Lease;
 use crate::model::{Model, ModelKind};
 use crate::openai::CREATED;
 
@@ -22,18 +25,25 @@ pub(super) fn answer(context: &Context<'_>) -> Answer {
     }
     // As recorded: the build asks for the key on the model list too, which older ones left open.
     if !context.has_key() && !matches!(path, "/health" | "/v1/health" | "/") {
-        return Reply::new(
-            401,
-            JSON,
-            r#"{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}"#,
-        )
-        .into();
+        return unauthorized().into();
     }
     let reply = match (method, path) {
         ("GET", "/health" | "/v1/health") => Reply::new(200, JSON, r#"{"status":"ok"}"#),
         ("GET", "/") => root(context),
         ("GET", "/v1/models" | "/models") => models(context),
-        ("GET", "/props") => props(context),
+        _ => {
+            let model = first_model(context);
+            let lease = context.shared.memory.lease(&model.id);
+            return serve(context, &model, lease);
+        }
+    };
+    reply.into()
+}
+
+/// What a server answers for the one model it has.
+fn serve(context: &Context<'_>, model: &Model, lease: Option<Lease>) -> Answer {
+    let reply = match context.route() {
+        ("GET", "/props") => props(context, model),
         ("GET", "/slots") => slots(context),
         ("GET", "/metrics") => Reply::new(
             200,
@@ -47,14 +57,22 @@ pub(super) fn answer(context: &Context<'_>) -> Answer {
             "This server does not support embeddings. Start it with `--embeddings`",
             "not_supported_error",
         ),
-        ("POST", "/v1/chat/completions" | "/chat/completions") => return chat(context),
-        _ => Reply::new(
-            404,
-            JSON,
-            r#"{"error":{"message":"File Not Found","type":"not_found_error","code":404}}"#,
-        ),
+        ("POST", "/v1/chat/completions" | "/chat/completions") => return chat(context, model, lease),
+        _ => file_not_found(),
     };
     reply.into()
+}
+
+fn unauthorized() -> Reply {
+    Reply::new(
+        401,
+        JSON,
+        r#"{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}"#,
+    )
+}
+
+fn file_not_found() -> Reply {
+    Reply::new(404, JSON, r#"{"error":{"message":"File Not Found","type":"not_found_error","code":404}}"#)
 }
 
 fn error(code: u16, message: &str, kind: &str) -> Reply {
@@ -117,8 +135,7 @@ const DEFAULT_PARAMS: &str = r#"{"seed":4294967295,"temperature":0.8000000119209
 "top_p","min_p","xtc","temperature"],"speculative.types":"none","timings_per_token":false,
 "post_sampling_probs":false,"backend_sampling":false,"lora":[]}"#;
 
-fn props(context: &Context<'_>) -> Reply {
-    let model = first_model(context);
+fn props(context: &Context<'_>, model: &Model) -> Reply {
     let vision = model.kind == ModelKind::Vision;
     let params: Value = serde_json::from_str(DEFAULT_PARAMS).expect("the constant is JSON, as a test holds");
     let body = json!({
@@ -150,7 +167,7 @@ fn tokenize(context: &Context<'_>) -> Reply {
     Reply::new(200, JSON, json!({"tokens": tokens}).to_string())
 }
 
-fn chat(context: &Context<'_>) -> Answer {
+fn chat(context: &Context<'_>, model: &Model, lease: Option<Lease>) -> Answer {
     let invalid = |message: &str| error(400, message, "invalid_request_error").into();
     if context.body.is_null() {
         return invalid(
@@ -164,7 +181,6 @@ fn chat(context: &Context<'_>) -> Answer {
     if !messages.is_array() {
         return invalid("'messages' must be an array");
     }
-    let model = first_model(context);
     if model.kind != ModelKind::Vision && has_image(messages) {
         let message =
             "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj";
@@ -184,7 +200,7 @@ fn chat(context: &Context<'_>) -> Answer {
     let mut limits = Limits::openai(&context.body, &["max_tokens", "max_completion_tokens", "n_predict"]);
     // Measured: a limit of 0 gives one token.
     limits.max_tokens = limits.max_tokens.map(|limit| limit.max(1));
-    context.openai_chat(&model.id, &limits)
+    context.openai_chat(&model.id, lease, &limits)
 }
 
 /// Whether a message has an image part.

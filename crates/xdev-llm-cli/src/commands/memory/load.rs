@@ -1,0 +1,59 @@
+//! `xdev-llm load`: a model into memory, told when the server's own list has it.
+//!
+//! Not here: the wait and its progress (`memory`).
+
+use std::process::ExitCode;
+
+use xdev_llm::{Error, Loaded};
+
+use super::{connect, names, typed, warn_of_not_sent, watch};
+use crate::arguments::{LoadArguments, TargetArguments};
+use crate::output::{self, Failure, Outcome};
+use crate::render::plain;
+use crate::turn::interrupted;
+use crate::words;
+
+/// Loads and says what is there now.
+pub(crate) fn run(arguments: &LoadArguments) -> Outcome {
+    let target = &arguments.target;
+    let loaded = output::block_on(load(target))??;
+    if target.json {
+        output::json(&loaded)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(&plain(&sentence(&loaded)))?;
+    if !loaded.evicted.is_empty() {
+        let gone = names(loaded.evicted.iter().map(String::as_str));
+        output::line(&plain(&format!("The server unloaded {gone} for it.")))?;
+    }
+    warn_of_not_sent(&loaded.not_sent);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn load(target: &TargetArguments) -> Result<Loaded, Failure> {
+    let connection = connect(&target.server).await?;
+    watch(connection.server.load(target.request()), async || goes_on(target)).await
+}
+
+/// What a load that nobody waits for any more leaves behind.
+fn goes_on(target: &TargetArguments) -> Error {
+    let model = &target.model;
+    let (look, undo) = (typed("ps", &target.server), typed(&format!("unload {model}"), &target.server));
+    interrupted().with_hint(format!(
+        "The server may go on loading `{model}`. {look} shows when it is there, {undo} unloads it then."
+    ))
+}
+
+/// Says what was loaded.
+pub(super) fn sentence(loaded: &Loaded) -> String {
+    let name = loaded.model.name();
+    let context = loaded
+        .model
+        .context_length
+        .map_or(String::new(), |length| format!(" with a context of {length} tokens"));
+    if loaded.was_loaded {
+        format!("`{name}` was loaded already{context}.")
+    } else {
+        format!("`{name}` is loaded{context}, after {}.", words::seconds(loaded.duration))
+    }
+}
