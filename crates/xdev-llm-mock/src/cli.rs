@@ -9,9 +9,10 @@ use serde_json::json;
 
 use crate::faults::{FAULTS, Fault};
 use crate::model::Model;
+use crate::options::Options;
 use crate::personality::Personality;
 use crate::script::Script;
-use crate::server::{Mock, Options, Request};
+use crate::server::{Mock, Request};
 
 /// `Args` are the options of the command.
 #[derive(Debug, Clone, clap::Args)]

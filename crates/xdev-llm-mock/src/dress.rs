@@ -157,6 +157,13 @@ fn three_lines(data: &str) -> Vec<&str> {
     lines
 }
 
+/// A chunk without choices.
+pub(crate) fn null_choices() -> Event {
+    Event::data(format!(
+        r#"{{"id":"chatcmpl-mock","object":"chat.completion.chunk","created":{CREATED},"choices":null}}"#
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

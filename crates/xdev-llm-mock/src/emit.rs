@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::chat::{Chat, Event, Framing, Piece, quote};
 use crate::connection::{Connection, End, Gone};
-use crate::dress::Dress;
+use crate::dress::{self, Dress};
 use crate::faults::{FAULT_MESSAGE, Fault};
 use crate::http::{self, Reply};
-use crate::openai::CREATED;
 use crate::script::Chunking;
 use crate::server::WATCH;
 use crate::servers;
@@ -256,7 +255,7 @@ impl<'a> Stream<'a> {
         }
         self.events(&chat.encoder.opening())?;
         if script.has(&Fault::NullChoices) {
-            self.events(&[null_choices()])?;
+            self.events(&[dress::null_choices()])?;
         }
         self.pause(script.first_token_delay)?;
         let mut previous = None;
@@ -453,7 +452,7 @@ impl<'a> Stream<'a> {
         }
         let chunk = self.chunked && self.chat.script.chunking == Chunking::EventPerChunk;
         if chunk {
-            push_hex(&mut self.buffer, frame.len());
+            http::push_hex(&mut self.buffer, frame.len());
             self.buffer.extend_from_slice(frame);
             self.buffer.extend_from_slice(b"\r\n");
         } else {
@@ -486,45 +485,15 @@ impl<'a> Stream<'a> {
             return self.connection.send(bytes);
         }
         let mut chunk = Vec::with_capacity(bytes.len() + 16);
-        push_hex(&mut chunk, bytes.len());
+        http::push_hex(&mut chunk, bytes.len());
         chunk.extend_from_slice(bytes);
         chunk.extend_from_slice(b"\r\n");
         self.connection.send(&chunk)
     }
 }
 
-/// Writes a chunk size and its line end.
-fn push_hex(out: &mut Vec<u8>, size: usize) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let count = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..count).rev() {
-        out.push(DIGITS[(size >> (place * 4)) & 15]);
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
 fn trim_end(frame: &mut Vec<u8>) {
     while frame.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
         frame.pop();
-    }
-}
-
-fn null_choices() -> Event {
-    Event::data(format!(
-        r#"{{"id":"chatcmpl-mock","object":"chat.completion.chunk","created":{CREATED},"choices":null}}"#
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunk_sizes_are_hexadecimal() {
-        for size in [0, 1, 15, 16, 255, 256, 65_536] {
-            let mut out = Vec::new();
-            push_hex(&mut out, size);
-            assert_eq!(out, format!("{size:x}\r\n").into_bytes());
-        }
     }
 }

@@ -215,6 +215,16 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
+/// Writes a chunk size and its line end.
+pub(crate) fn push_hex(out: &mut Vec<u8>, size: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let count = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..count).rev() {
+        out.push(DIGITS[(size >> (place * 4)) & 15]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Packs bytes as a gzip file with stored (uncompressed) blocks, which every reader accepts.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -293,5 +303,14 @@ mod tests {
         assert_eq!(packed[..3], [0x1f, 0x8b, 8]);
         assert_eq!(&packed[15..20], b"hello");
         assert_eq!(packed[packed.len() - 4..], 5u32.to_le_bytes());
+    }
+
+    #[test]
+    fn chunk_sizes_are_hexadecimal() {
+        for size in [0, 1, 15, 16, 255, 256, 65_536] {
+            let mut out = Vec::new();
+            push_hex(&mut out, size);
+            assert_eq!(out, format!("{size:x}\r\n").into_bytes());
+        }
     }
 }

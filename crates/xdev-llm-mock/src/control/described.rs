@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::memory::{Instance, State};
 use crate::model::{Model, ModelKind};
-use crate::server::Options;
+use crate::options::Options;
 
 /// Every model with what is done with it: its instances, and how often it was loaded, loaded anew and unloaded.
 pub(super) fn models(state: &State) -> Value {

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::Model;
+use crate::options::Options;
 use crate::personality::Personality;
-use crate::server::Options;
 
 pub(crate) use download::{Download, DownloadState, OwnDownload};
 pub use instance::{Instance, InstanceState};

@@ -2,10 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use xdev_llm_mock::Mock;
+use xdev_llm_mock::{Mock, Options, Personality};
 
 /// An answer as read, up to the end of the connection.
 #[derive(Debug, Default)]
@@ -149,4 +149,44 @@ pub(crate) fn chat_body(fields: Value) -> Value {
 
 pub(crate) fn chat(mock: &Mock, fields: Value) -> Answer {
     post(mock, "/v1/chat/completions", &chat_body(fields))
+}
+
+/// A mock of that personality, told more.
+pub(crate) fn started(personality: Personality, change: impl FnOnce(&mut Options)) -> Mock {
+    let mut options = Options::from(personality);
+    change(&mut options);
+    Mock::start_with(options).unwrap()
+}
+
+/// Asks again and again until something is there.
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(Instant::now() < end, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a request and does not read the answer.
+pub(crate) fn send(mock: &Mock, path: &str, body: &Value) -> TcpStream {
+    let mut stream = connect(mock);
+    stream
+        .write_all(&request("POST", path, "Content-Type: application/json\r\n", &body.to_string()))
+        .unwrap();
+    stream
+}
+
+/// The states of the instances there are, as `id state`.
+pub(crate) fn states(mock: &Mock) -> Vec<String> {
+    mock.instances().iter().map(|one| format!("{} {}", one.id, one.state.name())).collect()
+}
+
+/// Waits until the newest request has so many tokens of its answer.
+pub(crate) fn until_sent(mock: &Mock, tokens: usize) {
+    until("tokens are sent", || {
+        mock.requests().last().is_some_and(|last| last.tokens_sent >= tokens).then_some(())
+    });
 }

@@ -5,6 +5,11 @@
 
 mod behaviour;
 mod client;
+mod control;
 mod faults;
 mod identify;
+mod lmstudio;
+mod managed;
+mod ollama;
 mod recorded;
+mod router;

@@ -99,6 +99,35 @@ fn llamacpp_bodies_are_as_recorded() {
     assert_same(&ask(&mock, json!({"stream": false})), "llama.cpp/reasoning.resp");
 }
 
+/// An exchange with the router, from the project's own recordings.
+fn router(name: &str) -> String {
+    format!("../../../../fixtures/llama-server-b11434-router/{name}.resp")
+}
+
+#[test]
+fn the_router_is_as_recorded() {
+    let mock = Mock::start(Personality::LlamaCppRouter);
+    for path in ["/models", "/v1/models"] {
+        assert_same(&get(&mock, path), &router("get_models"));
+    }
+    assert_same(&get(&mock, "/props"), &router("get_props"));
+    for path in ["/metrics", "/slots"] {
+        assert_eq!(get(&mock, path).body, recorded(&router("chat_no_model")).body);
+    }
+    for path in ["/health", "/v1/health"] {
+        assert_same(&get(&mock, path), &router("get_health"));
+    }
+    assert_same(&get(&mock, "/"), &router("get_root"));
+    assert_same(&get(&mock, "/api/tags"), &router("get_404"));
+    assert_eq!(ask(&mock, json!({})).body, recorded(&router("chat_no_model")).body);
+    let unknown = ask(&mock, json!({"model": "no-such-model-xyz"}));
+    assert_eq!(unknown.body, recorded(&router("chat_unknown_model")).body);
+    let named = json!({"model": "SmolLM2-135M-Instruct.Q4_1", "stream": false});
+    assert_same(&ask(&mock, named), &router("chat_basic"));
+    let usage = json!({"model": "SmolLM2-135M-Instruct.Q4_1", "stream_options": {"include_usage": true}});
+    assert_same_stream(&ask(&mock, usage), &router("chat_stream_usage"));
+}
+
 #[test]
 fn llamacpp_streams_are_as_recorded() {
     let mock = Mock::start(Personality::LlamaCpp);

@@ -96,6 +96,7 @@ fn entry(state: &State, model: &Model) -> Value {
     let context = instance.map_or_else(|| state.usual_context(model), |one| one.context_length).to_string();
     let file = format!("weights/router/{id}.gguf");
     let args = [
+        "llama-server",
         "--host",
         "127.0.0.1",
         "--log-colors",
