@@ -349,7 +349,11 @@ impl Client {
         server: Option<String>,
         context_length: Option<i64>,
     ) -> PyResult<Call> {
-        memory::forecast(py, self.0.clone(), Wanted { model, server, context_length, keep_alive: None })
+        memory::forecast(
+            py,
+            self.0.clone(),
+            Wanted { model, server, context_length, keep_alive: None, must_unload: false },
+        )
     }
 
     /// Downloads a model to a server, as a call that gives a dict: server, model, duration, total_bytes. Dropping or

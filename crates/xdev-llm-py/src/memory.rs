@@ -122,7 +122,7 @@ pub(crate) fn unload(
 /// Forecasts.
 pub(crate) fn forecast(py: Python<'_>, client: xdev_llm::Client, wanted: Wanted) -> PyResult<Call> {
     let Wanted { model, server, context_length, .. } = wanted;
-    let request = request(model, context_length, None).map_err(|wrong| error::plain(py, &wrong))?;
+    let request = request(model, context_length, None, false).map_err(|wrong| error::plain(py, &wrong))?;
     let asked = start_followed(py, move |_| async move {
         let server = choose(&client, server.as_deref(), false).await?;
         let forecast = server.forecast(&request.model, request.context_length).await?;

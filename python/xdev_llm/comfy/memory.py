@@ -52,6 +52,8 @@ class _Model:
         self.url = url
         self.model = model
         self.uses = set()
+        # The load that all who are going to unload it share.
+        self.loading = None
         # The prompt in which a node was asked to unload it.
         self.owed_by = None
 
@@ -128,7 +130,7 @@ class Use:
         try:
             if self._unloads or self._load is not None:
                 await self._begin()
-            elif _models or _unloads or self._somebody_unloads():
+            elif _models or _unloads or self._unloaders()[1]:
                 await self._begin_quietly()
         except BaseException:
             self._leave()
@@ -136,14 +138,10 @@ class Use:
 
     async def _begin(self):
         """Loads the model, and speaks of it from now on by what it means."""
-        meaning = await self._meaning(*self._given, self._detects)
-        await self._enter(*meaning)
+        await self._enter(*await self._meaning(*self._given, self._detects))
         self.model = self._used.model
-        keywords = {"must_unload": True} if self._load is None else self._load
         try:
-            loaded = await bridge.follow(
-                bridge.client().load(self.model, server=self._used.server, **keywords), self._feed, gives_up=True
-            )
+            loaded = await self._load_now()
         except xdev_llm.Unsupported:
             # What cannot be unloaded is not owed.
             self._used.owed_by = None
@@ -155,12 +153,29 @@ class Use:
         }
 
     async def _begin_quietly(self):
-        """Lets others know of this use. A server that is not there is the asking's to tell."""
+        """Lets others know of this use. What is wrong is the asking's to tell."""
         try:
-            meaning = await self._meaning(*self._given, self._detects, PATIENCE)
+            await self._enter(*await self._meaning(*self._given, self._detects, PATIENCE))
+            if self._used.owed_by is not None or await self._is_to_go():
+                # Loads take turns. Asked without, the server might load a second copy while another node loads.
+                await self._load_now()
         except (xdev_llm.Error, TimeoutError):
             return
-        await self._enter(*meaning)
+
+    async def _load_now(self):
+        used, load = self._used, bridge.client().load
+        if self._load is not None:
+            return await bridge.follow(load(used.model, server=used.server, **self._load), self._feed, gives_up=True)
+        with _lock:
+            if used.loading is None:
+                used.loading = load(used.model, server=used.server, must_unload=True)
+            call = used.loading
+        try:
+            return await bridge.follow(call, self._feed, gives_up=True)
+        except BaseException:
+            # The next one tries anew.
+            used.loading = None
+            raise
 
     async def _enter(self, server, url, model):
         """Becomes a user of the model, once no unload of it goes on."""
@@ -266,15 +281,24 @@ class Use:
             _meanings[key] = (server, found["url"], found["model"])
         return _meanings[key]
 
-    def _somebody_unloads(self):
-        """Whether a node of this prompt is asked to unload."""
+    def _unloaders(self):
+        """The prompt, and those of its nodes that are asked to unload and have not ended."""
         prompt = self._place.prompt()
-        if prompt is None:
-            return False
-        return any(
-            prompt.class_of(node_id) in USERS and prompt.inputs(node_id).get("memory", KEEP) not in (KEEP, FREE_FIRST)
-            for node_id in prompt.node_ids
-        )
+        return prompt, [
+            node_id
+            for node_id in (prompt.node_ids if prompt else ())
+            if prompt.class_of(node_id) in USERS
+            and prompt.inputs(node_id).get("memory", KEEP) not in (KEEP, FREE_FIRST)
+            and not prompt.is_done(node_id)
+        ]
+
+    async def _is_to_go(self):
+        """Whether another node is going to unload this one's model."""
+        prompt, unloaders = self._unloaders()
+        for node_id in unloaders:
+            if await self._is_same(prompt, node_id):
+                return True
+        return False
 
 
 async def unload(feed, server, url, model):
@@ -294,7 +318,7 @@ async def unload(feed, server, url, model):
     with _lock:
         for known in used:
             if model is None or known.model in told["models"]:
-                known.owed_by = None
+                known.owed_by = known.loading = None
         _settle()
     return told
 
@@ -368,7 +392,7 @@ async def _pause():
 def _begin_unload(known):
     going = Unloading(known.server, known.url, known.model)
     _unloads.append(going)
-    known.owed_by = None
+    known.owed_by = known.loading = None
     for use in known.uses:
         use.unloading = going
     _watch()

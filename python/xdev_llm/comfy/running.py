@@ -97,13 +97,13 @@ class Place:
 
 
 class Prompt:
-    """`Prompt` is the graph of a prompt, `waiting`: the ids of nodes that are sure to run and have not begun, and
-    `done`: a function that tells whether a node has ended."""
+    """`Prompt` is the graph of a prompt; `waiting` are the ids of nodes that are sure to run and have not begun, and
+    `is_done` tells whether a node has ended."""
 
-    def __init__(self, graph, waiting, done):
+    def __init__(self, graph, waiting, is_done):
         self._graph = graph
         self.waiting = waiting
-        self._done = done
+        self.is_done = is_done
 
     @property
     def node_ids(self):
@@ -124,7 +124,7 @@ class Prompt:
         while todo:
             for value in self.inputs(todo.pop()).values():
                 source = value[0] if is_link(value) else None
-                if source is not None and source not in found and not self._done(source):
+                if source is not None and source not in found and not self.is_done(source):
                     found.add(source)
                     todo.append(source)
         return found

@@ -318,13 +318,34 @@ class ProbeDiffusion(Node):
         "model": ("MODEL", {}),
         "text": ("STRING", {"forceInput": True}),
         "url": ("STRING", {}),
-        "seconds": ("FLOAT", {"default": 0.0}),
     }
 
-    def run(self, model, text, url, seconds=0.0):
+    def run(self, model, text, url):
         mark(url, "sampling")
-        time.sleep(seconds)
         return (f"picture of {text}",)
+
+
+class ProbeExpand(Node):
+    """Puts nodes into the graph: `graph` as JSON, in API format; the first output of the one named is its own."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        inputs = {"after": ("STRING", {"forceInput": True}), "graph": ("STRING", {}), "result": ("STRING", {})}
+        return {"required": inputs, "hidden": {"unique_id": "UNIQUE_ID"}}
+
+    def run(self, after, graph, result, unique_id):
+        added = json.loads(graph)
+
+        def renamed(value):
+            is_link = isinstance(value, list) and value[0] in added
+            return [f"{unique_id}.{value[0]}", value[1]] if is_link else value
+
+        for entry in added.values():
+            entry["inputs"] = {name: renamed(value) for name, value in entry["inputs"].items()}
+        return {
+            "expand": {f"{unique_id}.{name}": entry for name, entry in added.items()},
+            "result": ([f"{unique_id}.{result}", 0],),
+        }
 
 
 class ProbeMark(Node):
