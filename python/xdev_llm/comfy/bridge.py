@@ -53,12 +53,12 @@ def presets():
 
 def greet(client_id):
     """Remembers that a browser runs our JavaScript."""
-    _remember(_browsers, client_id, True)
+    remember(_browsers, client_id, True)
 
 
 def forget_result(node_id):
     """Makes ComfyUI run this node again next time, though it keeps what the node returned in place of an answer."""
-    _remember(_replaced, node_id, _replaced.get(node_id, 0) + 1)
+    remember(_replaced, node_id, _replaced.get(node_id, 0) + 1)
 
 
 def times_replaced(node_id):
@@ -66,7 +66,8 @@ def times_replaced(node_id):
     return _replaced.get(node_id, 0)
 
 
-def _remember(known, key, value):
+def remember(known, key, value):
+    """Keeps a value, and forgets the oldest where there are too many."""
     known[key] = value
     known.move_to_end(key)
     while len(known) > REMEMBERED:

@@ -74,10 +74,18 @@ class Unloading:
         everything = {"all": True} if model is None else {"model": model}
         self.call = bridge.client().unload(server=server, **everything)
 
+        self._told = None
+
     def told(self):
-        """What came of it, for people to read; raises what went wrong."""
+        """What came of it, for people to read; raises what went wrong. The first who asks measures."""
+        if self._told is None:
+            self._told = self._measure()
+        return self._told
+
+    def _measure(self):
         unloaded, after = self.call.wait(), free_bytes()
-        told = {"models": [model.get("instance") or model["id"] for model in unloaded["models"]]}
+        # Copies of one model count as one.
+        told = {"models": list(dict.fromkeys(model["id"] for model in unloaded["models"]))}
         told["duration"] = unloaded["duration"]
         freed = unloaded.get("freed_bytes")
         if self.free_before is not None and after is not None:
@@ -155,7 +163,7 @@ class Use:
     async def _begin_quietly(self):
         """Lets others know of this use. What is wrong is the asking's to tell."""
         try:
-            await self._enter(*await self._meaning(*self._given, self._detects, PATIENCE))
+            await self._enter(*await self._meaning(*self._given, False, PATIENCE))
             if self._used.owed_by is not None or await self._is_to_go():
                 # Loads take turns. Asked without, the server might load a second copy while another node loads.
                 await self._load_now()
@@ -182,7 +190,7 @@ class Use:
         while True:
             with _lock:
                 _settle()
-                if not any(going.url == url and going.model in (None, model) for going in _unloads):
+                if not any(going.url == url and going.model in (None, "auto", model) for going in _unloads):
                     self._used = _models.setdefault((url, model), _Model(server, url, model))
                     self._used.uses.add(self)
                     if self._unloads:
@@ -270,14 +278,18 @@ class Use:
         if key not in _meanings:
             for old in [old for old in _meanings if old[0] != self._place.prompt_id]:
                 _meanings.pop(old, None)
+            client, server, model = bridge.client(), server or None, model or None
             try:
-                found = await bridge.look(bridge.client().resolve(*key[1:3]), seconds)
+                if detects:
+                    # A model that is named is not asked for here: this tells whether anything answers.
+                    await bridge.look(client.server(server, fresh=True), seconds)
+                found = await bridge.look(client.resolve(server, model), seconds)
             except xdev_llm.Unreachable:
                 if not detects:
                     raise
-                found = bridge.client().resolve(*key[1:3], auto_detect_server=True)
-                found = await bridge.look(found, seconds)
+                found = await bridge.look(client.resolve(server, None, auto_detect_server=True), seconds)
                 server = found["url"]
+                found = await bridge.look(client.resolve(server, model), seconds)
             _meanings[key] = (server, found["url"], found["model"])
         return _meanings[key]
 

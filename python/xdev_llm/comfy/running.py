@@ -122,9 +122,12 @@ class Prompt:
         """The ids of all nodes that must end before this one begins."""
         found, todo = set(), [node_id]
         while todo:
-            for value in self.inputs(todo.pop()).values():
-                source = value[0] if is_link(value) else None
-                if source is not None and source not in found and not self.is_done(source):
+            current = todo.pop()
+            sources = [value[0] for value in self.inputs(current).values() if is_link(value)]
+            # A node that puts others into the graph ends after them.
+            sources += [other for other in self.node_ids if self._graph.get_parent_node_id(other) == current]
+            for source in sources:
+                if source not in found and not self.is_done(source):
                     found.add(source)
                     todo.append(source)
         return found

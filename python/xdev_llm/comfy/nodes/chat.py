@@ -43,14 +43,7 @@ INPUTS = (
     shared.MAX_TOKENS,
     shared.TOP_P,
     Input("stream", "BOOLEAN", "Show the answer in the node while it arrives.", default=True, optional=True),
-    Input(
-        "auto_detect_server",
-        "BOOLEAN",
-        "If nothing at all answers at server_url, look for a model server on this machine and use it; the node says which. "
-        "A server that answers is never replaced.",
-        default=True,
-        optional=True,
-    ),
+    shared.AUTO_DETECT_SERVER,
     Input(
         "timeout",
         "INT",

@@ -19,6 +19,9 @@ class DynamicPrompt:
         """A node: its class_type and inputs."""
         return self.original_prompt[node_id]
 
+    def get_parent_node_id(self, node_id):
+        """The id of the node that put it into the graph."""
+
     def get_display_node_id(self, node_id):
         """The id of the node that it is shown as."""
         return node_id
