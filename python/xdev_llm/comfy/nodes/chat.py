@@ -113,7 +113,7 @@ INPUTS = (
         "done. unload after the last LLM node: it stays for the other items and nodes of this run that use it and leaves before "
         "the pictures are made; one such node is enough. free ComfyUI's models first: ComfyUI gives its own memory back before "
         "the model is loaded. What follows waits until the server has really unloaded; a cancelled run unloads too. A node whose "
-        "last answer is used again loads and unloads nothing.",
+        "last answer is used again loads and unloads nothing; changing this asks the model again.",
         default=memory.KEEP,
         optional=True,
         choices=list(memory.MODES),
