@@ -253,13 +253,14 @@ class Client:
         Says whether a model would fit, before it is loaded, as a call that gives a dict: verdict (fits, evicts, spills or
         unknown), sentence, need, device, context_length, largest_context_that_fits. Loads nothing.
         """
-    def load(self, /, model: str | None = None, *, server: str | None = None, context_length: SupportsIndex | None = None, keep_alive: SupportsIndex | None = None) -> Call:
+    def load(self, /, model: str | None = None, *, server: str | None = None, context_length: SupportsIndex | None = None, keep_alive: SupportsIndex | None = None, must_unload: bool = False) -> Call:
         """
         Loads a model unless it is there, as a call that gives a dict once the server's own list has it: server, id,
         was_loaded, duration, context_length, evicted, not_sent, …
 
         context_length is what it must have at least; keep_alive is in seconds, -1 for ever. A load that has begun goes on
-        when the call is dropped: an unload that comes after it finds the model.
+        when the call is dropped: an unload that comes after it finds the model. must_unload refuses a model that this
+        server could not unload again.
         """
     def loaded(self, /, server: str | None = None) -> Call:
         """

@@ -45,6 +45,20 @@ class ModelServer:
         (chat,) = self.chats()
         return chat["body"]
 
+    def models(self, told=None):
+        """What it has, and what of it is in memory; changes that first where told."""
+        if told is not None:
+            request(self.url + "/mock/models", told)
+        return request(self.url + "/mock/models")
+
+    def loaded(self):
+        """The models in memory, and on their way there."""
+        return [model["id"] for model in self.models() if model["instances"]]
+
+    def options(self, **fields):
+        """Changes how it manages memory."""
+        request(self.url + "/mock/options", fields)
+
     def stop(self):
         """Ends it; its port is free again."""
         self.child.kill()

@@ -328,8 +328,10 @@ impl Client {
     /// was_loaded, duration, context_length, evicted, not_sent, …
     ///
     /// context_length is what it must have at least; keep_alive is in seconds, -1 for ever. A load that has begun goes on
-    /// when the call is dropped: an unload that comes after it finds the model.
-    #[pyo3(signature = (model=None, *, server=None, context_length=None, keep_alive=None))]
+    /// when the call is dropped: an unload that comes after it finds the model. must_unload refuses a model that this
+    /// server could not unload again.
+    #[pyo3(signature = (model=None, *, server=None, context_length=None, keep_alive=None, must_unload=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn load(
         &self,
         py: Python<'_>,
@@ -337,8 +339,10 @@ impl Client {
         server: Option<String>,
         context_length: Option<i64>,
         keep_alive: Option<i64>,
+        must_unload: bool,
     ) -> PyResult<Call> {
-        memory::load(py, self.0.clone(), Wanted { model, server, context_length, keep_alive }, false)
+        let wanted = Wanted { model, server, context_length, keep_alive, must_unload };
+        memory::load(py, self.0.clone(), wanted, false)
     }
 
     /// Puts a model in the place of all others, as a call that gives a dict: loaded, unloaded, side_by_side. Where both
@@ -352,7 +356,7 @@ impl Client {
         context_length: Option<i64>,
         keep_alive: Option<i64>,
     ) -> PyResult<Call> {
-        let wanted = Wanted { model: Some(model), server, context_length, keep_alive };
+        let wanted = Wanted { model: Some(model), server, context_length, keep_alive, must_unload: false };
         memory::load(py, self.0.clone(), wanted, true)
     }
 
@@ -382,7 +386,11 @@ impl Client {
         server: Option<String>,
         context_length: Option<i64>,
     ) -> PyResult<Call> {
-        memory::forecast(py, self.0.clone(), Wanted { model, server, context_length, keep_alive: None })
+        memory::forecast(
+            py,
+            self.0.clone(),
+            Wanted { model, server, context_length, keep_alive: None, must_unload: false },
+        )
     }
 
     /// Downloads a model to a server, as a call that gives a dict: server, model, duration, total_bytes. Dropping or

@@ -5,7 +5,7 @@ Not here: how a run is watched and cancelled (`bridge`), which servers there are
 
 import xdev_llm
 
-from .. import bridge
+from .. import bridge, memory
 from ..schema import Input, Node, Outcome, Output
 from . import shared
 
@@ -43,14 +43,7 @@ INPUTS = (
     shared.MAX_TOKENS,
     shared.TOP_P,
     Input("stream", "BOOLEAN", "Show the answer in the node while it arrives.", default=True, optional=True),
-    Input(
-        "auto_detect_server",
-        "BOOLEAN",
-        "If nothing at all answers at server_url, look for a model server on this machine and use it; the node says which. "
-        "A server that answers is never replaced.",
-        default=True,
-        optional=True,
-    ),
+    shared.AUTO_DETECT_SERVER,
     Input(
         "timeout",
         "INT",
@@ -113,6 +106,18 @@ INPUTS = (
         "From an LLM Sampling node. What it sets takes the place of this node's preset and numbers.",
         optional=True,
     ),
+    Input(
+        "memory",
+        "COMBO",
+        "Who has the GPU's memory. keep: the server decides how long the model stays. unload after: it leaves when this node is "
+        "done. unload after the last LLM node: it stays for the other items and nodes of this run that use it and leaves before "
+        "the pictures are made; one such node is enough. free ComfyUI's models first: ComfyUI gives its own memory back before "
+        "the model is loaded. What follows waits until the server has really unloaded; a cancelled run unloads too. A node whose "
+        "last answer is used again loads and unloads nothing; changing this asks the model again.",
+        default=memory.KEEP,
+        optional=True,
+        choices=list(memory.MODES),
+    ),
 )
 
 OUTPUTS = (
@@ -150,20 +155,28 @@ def _request(values):
 async def run(node_id, **values):
     """Asks, and gives the five outputs."""
     feed = bridge.Feed(node_id, is_live=values.get("stream", True))
-    try:
-        reply = await bridge.ask(feed, **_request(values))
-    except xdev_llm.Error as error:
-        return _instead(error, node_id, values)
-    shown = {"text": reply.text, "reasoning": reply.reasoning, **bridge.told(reply)}
+    request, instead = _request(values), None
+    mode, detects = values.get("memory", memory.KEEP), request["auto_detect_server"]
+    async with memory.Use(feed, node_id, mode, request["server"], request["model"], detects) as use:
+        try:
+            await use.begin()
+            reply = await bridge.ask(feed, **{**request, "model": use.model})
+        except xdev_llm.Error as error:
+            # Raises where the workflow ends with it.
+            instead = _instead(error, node_id, values)
+    if instead:
+        return instead
+    told = bridge.told(reply)
+    told["done"]["notes"] = [*reply.notes, *memory.in_words(use.told)]
     return Outcome(
         (
             reply.text,
             reply.conversation,
             shared.as_json(await _server_info(reply)),
-            shared.as_json(reply.stats),
+            shared.as_json({**reply.stats, "memory": use.told}),
             reply.reasoning,
         ),
-        shown,
+        {"text": reply.text, "reasoning": reply.reasoning, **told},
     )
 
 

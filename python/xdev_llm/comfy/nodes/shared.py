@@ -95,6 +95,14 @@ STOP = Input(
     options=TEXT,
 )
 
+AUTO_DETECT_SERVER = Input(
+    "auto_detect_server",
+    "BOOLEAN",
+    "If nothing at all answers at server_url, look for a model server on this machine and use it; the node says which. "
+    "A server that answers is never replaced.",
+    default=True,
+    optional=True,
+)
 VALIDATE_INPUT = Input(
     "validate_input",
     "BOOLEAN",
