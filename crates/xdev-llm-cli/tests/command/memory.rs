@@ -279,9 +279,22 @@ fn pull_prints_its_result_and_nothing_else() {
     assert_eq!(keys(&object), ["duration", "model", "server", "total_bytes"]);
     let unknown = sandbox.run(&["pull", "nobody/knows", "--server", &url]);
     assert!(unknown.code != Some(0) && unknown.stderr.contains("\nhint: "), "{unknown:?}");
-    let vllm = Mock::start(Personality::Vllm);
-    let cannot = sandbox.run(&["pull", "a", "--json", "--server", &vllm.url()]);
-    assert!(cannot.json()["error"]["message"].as_str().unwrap().contains("does not download"), "{cannot:?}");
+    let cannot = [
+        (Personality::Vllm, "Download it in vLLM itself."),
+        (Personality::LlamaCpp, "Start it without a model"),
+        (Personality::LmStudio03, "since 0.4.0"),
+    ];
+    for (personality, cure) in cannot {
+        let mock = Mock::start(personality);
+        let ended = sandbox.run(&["pull", "a", "--json", "--server", &mock.url()]);
+        let error = ended.json()["error"].clone();
+        assert_eq!(error["code"], "unsupported", "{error}");
+        assert!(error["hint"].as_str().unwrap().contains(cure), "{error}");
+    }
+    let router = Mock::start(Personality::LlamaCppRouter);
+    router.set_models(Vec::new());
+    let model = "ggml-org/gemma-3-1b-it-GGUF:Q4_K_M";
+    sandbox.run(&["pull", model, "--server", &router.url()]).ok();
 }
 
 #[test]
