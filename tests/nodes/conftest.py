@@ -45,6 +45,20 @@ class ModelServer:
         (chat,) = self.chats()
         return chat["body"]
 
+    def models(self, told=None):
+        """What it has, and what of it is in memory; changes that first where told."""
+        if told is not None:
+            request(self.url + "/mock/models", told)
+        return request(self.url + "/mock/models")
+
+    def loaded(self):
+        """The models in memory, and on their way there."""
+        return [model["id"] for model in self.models() if model["instances"]]
+
+    def options(self, **fields):
+        """Changes how it manages memory."""
+        request(self.url + "/mock/options", fields)
+
     def stop(self):
         """Ends it; its port is free again."""
         self.child.kill()
@@ -66,6 +80,8 @@ class World:
             f"discovery_ports = {self.found_ports}\n"
             f'[servers.keyed]\nurl = "{self.keyed.url}"\napi_key_env = "NODES_TEST_KEY"\n'
             f'[servers.engine]\nurl = "http://127.0.0.1:{self.engine_port}"\napi_key_env = "NODES_TEST_KEY"\n'
+            '[[aliases.swift]]\nserver = "http://127.0.0.1:1"\nmodel = "big"\n'
+            '[[aliases.swift]]\nserver = "keyed"\n'
             '[presets.mine]\ntemperature = 0.35\ntop_k = 7\nsystem = "You are mine."\n'
         )
         self.lend_package()

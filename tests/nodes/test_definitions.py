@@ -20,6 +20,8 @@ OUTPUTS = {
     "XDEV_LLMSampling": ["sampling", "summary"],
     "XDEV_ChatHistory": ["message_history", "chat", "messages", "tokens"],
     "XDEV_LLMDoctor": ["report", "works"],
+    "XDEV_LLMLoad": ["value", "model", "report"],
+    "XDEV_LLMUnload": ["value", "report"],
     "XDEV_InputDev": ["data", "metadata"],
     "XDEV_OutputDev": [],
     "XDEV_StyleBuilder": ["style_prompt", "style_info", "style_breakdown", "negative_prompt"],

@@ -141,6 +141,7 @@ WIDGETS = {
     "fallback_text": None,
     "run_again": None,
     "sampling": None,
+    "memory": None,
 }
 
 

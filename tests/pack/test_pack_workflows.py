@@ -5,7 +5,7 @@ Not here: running them (they need a ComfyUI), and how they look.
 
 import pytest
 
-from pack.workflows import NOTES, read_workflows
+from pack.workflows import CORE, NOTES, read_workflows
 
 PRESETS = {
     "creative": {"temperature": 0.9, "top_p": 0.9, "max_tokens": 2048},
@@ -15,9 +15,6 @@ PRESETS = {
     "custom": {},
 }
 CHOICES_OF_THE_ENGINE = {"preset": list(PRESETS)}
-# ComfyUI's own nodes that may take part, and their inputs. The oldest ComfyUI that was run has them.
-CORE = {"PreviewAny": ["source"]}
-
 EXAMPLES = {
     "1-simple-chat": {
         "prompt": "Explain quantum computing in simple terms",
@@ -79,6 +76,11 @@ CHAINS = {
         ("XDEV_PromptMatrix", "prompts", "XDEV_LMStudioChat", "prompt"),
         ("XDEV_LMStudioChat", "response", "XDEV_OutputDev", "input_1"),
     ],
+    "12-chat-unload-sample": [
+        ("XDEV_LMStudioChat", "response", "CLIPTextEncode", "text"),
+        ("CLIPTextEncode", "CONDITIONING", "KSampler", "positive"),
+        ("VAEDecode", "IMAGE", "PreviewImage", "images"),
+    ],
 }
 
 
@@ -132,10 +134,7 @@ def test_everything_queued_is_known_and_in_range(workflows, nodes):
     for name, workflow in workflows.items():
         for node in workflow.api().values():
             kind = node["class_type"]
-            if kind in CORE:
-                assert set(node["inputs"]) == set(CORE[kind]), name
-                continue
-            known = {given["name"]: given for given in nodes[kind]["inputs"]}
+            known = {given["name"]: given for given in {**nodes, **CORE}[kind]["inputs"]}
             assert set(node["inputs"]) <= set(known), name
             needed = {given["name"] for given in known.values() if not given["optional"]}
             assert needed <= set(node["inputs"]), name
@@ -144,12 +143,13 @@ def test_everything_queued_is_known_and_in_range(workflows, nodes):
 
 
 def test_links_fit_both_ends(workflows, nodes):
+    known = {**nodes, **CORE}
     for name, workflow in workflows.items():
         by_id = {node["id"]: node for node in workflow.graph["nodes"]}
         for link, origin, slot, target, place, kind in workflow.graph["links"]:
             assert link in by_id[origin]["outputs"][slot]["links"], name
             assert by_id[target]["inputs"][place]["link"] == link, name
-            assert nodes[by_id[origin]["type"]]["outputs"][slot]["kind"] == kind, name
+            assert known[by_id[origin]["type"]]["outputs"][slot]["kind"] == kind, name
             assert "*" in (kind, taken := by_id[target]["inputs"][place]["type"]) or kind == taken, name
         count = sum(given["link"] is not None for node in by_id.values() for given in node["inputs"])
         assert count == len(workflow.graph["links"]), name
@@ -172,6 +172,12 @@ def test_the_patterns_have_the_specified_presets(workflows, name):
     assert {field: chat["inputs"][field] for field in ("temperature", "top_p")} == {
         field: PRESETS[preset][field] for field in ("temperature", "top_p")
     }
+
+
+def test_the_memory_goes_to_the_sampler(workflows):
+    queued = workflows["12-chat-unload-sample"].api().values()
+    (chat,) = [node for node in queued if node["class_type"] == "XDEV_LMStudioChat"]
+    assert chat["inputs"]["memory"] == "unload after the last LLM node"
 
 
 def test_each_says_what_to_press(workflows):

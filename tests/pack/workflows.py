@@ -7,14 +7,44 @@ import json
 from dataclasses import dataclass
 
 WIDGETS = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO"}
+
+
+def core(inputs, outputs=()):
+    """A node of ComfyUI's own in the form of scripts/locales: inputs as (name, kind, value)."""
+    return {
+        "inputs": [
+            {"name": name, "kind": kind, "default": value, "optional": False, "choices": None, "options": {}}
+            for name, kind, value in inputs
+        ],
+        "outputs": [{"name": kind, "kind": kind} for kind in outputs],
+    }
+
+
+_ENCODE = [("clip", "CLIP", None), ("text", "STRING", "")]
+_SAMPLE = [
+    *[("model", "MODEL", None), ("positive", "CONDITIONING", None), ("negative", "CONDITIONING", None)],
+    *[("latent_image", "LATENT", None), ("seed", "INT", 0), ("steps", "INT", 20), ("cfg", "FLOAT", 8.0)],
+    *[("sampler_name", "COMBO", None), ("scheduler", "COMBO", None), ("denoise", "FLOAT", 1.0)],
+]
+# ComfyUI's own nodes that take part. The oldest ComfyUI that was run has them.
+CORE = {
+    "PreviewAny": core([("source", "*", None)]),
+    "CheckpointLoaderSimple": core([("ckpt_name", "COMBO", None)], ["MODEL", "CLIP", "VAE"]),
+    "CLIPTextEncode": core(_ENCODE, ["CONDITIONING"]),
+    "EmptyLatentImage": core([(name, "INT", 1) for name in ("width", "height", "batch_size")], ["LATENT"]),
+    "KSampler": core(_SAMPLE, ["LATENT"]),
+    "VAEDecode": core([("samples", "LATENT", None), ("vae", "VAE", None)], ["IMAGE"]),
+    "PreviewImage": core([("images", "IMAGE", None)]),
+}
 # Nodes of the front end, which are not queued.
 NOTES = {"MarkdownNote"}
 
 
 def read_workflows(root, nodes):
-    """Every example workflow by its name, for nodes as scripts/locales describes them."""
+    """Every example workflow by its name, for our nodes as scripts/locales describes them."""
     files = sorted((root / "example_workflows").glob("*.json"))
-    return {path.stem: Workflow(json.loads(path.read_text(encoding="utf-8")), nodes) for path in files}
+    known = {**nodes, **CORE}
+    return {path.stem: Workflow(json.loads(path.read_text(encoding="utf-8")), known) for path in files}
 
 
 @dataclass

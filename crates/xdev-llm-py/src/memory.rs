@@ -25,12 +25,14 @@ fn request(
     model: Option<String>,
     context_length: Option<i64>,
     seconds: Option<i64>,
+    must_unload: bool,
 ) -> Result<LoadRequest, Error> {
     arguments::whole("context_length", context_length, CONTEXT_LENGTH.0, CONTEXT_LENGTH.1)?;
     Ok(LoadRequest {
         model: model.unwrap_or_default(),
         context_length: context_length.map(|length| length as u32),
         keep_alive: keep_alive(seconds)?,
+        must_unload,
     })
 }
 
@@ -76,6 +78,7 @@ pub(crate) struct Wanted {
     pub(crate) server: Option<String>,
     pub(crate) context_length: Option<i64>,
     pub(crate) keep_alive: Option<i64>,
+    pub(crate) must_unload: bool,
 }
 
 /// Loads, or with `instead` puts it in the place of all others.
@@ -85,8 +88,9 @@ pub(crate) fn load(
     wanted: Wanted,
     instead: bool,
 ) -> PyResult<Call> {
-    let Wanted { model, server, context_length, keep_alive } = wanted;
-    let request = request(model, context_length, keep_alive).map_err(|wrong| error::plain(py, &wrong))?;
+    let Wanted { model, server, context_length, keep_alive, must_unload } = wanted;
+    let request =
+        request(model, context_length, keep_alive, must_unload).map_err(|wrong| error::plain(py, &wrong))?;
     let loading = start_followed(py, move |operation| async move {
         let server = choose(&client, server.as_deref(), false).await?;
         if instead {
@@ -118,7 +122,7 @@ pub(crate) fn unload(
 /// Forecasts.
 pub(crate) fn forecast(py: Python<'_>, client: xdev_llm::Client, wanted: Wanted) -> PyResult<Call> {
     let Wanted { model, server, context_length, .. } = wanted;
-    let request = request(model, context_length, None).map_err(|wrong| error::plain(py, &wrong))?;
+    let request = request(model, context_length, None, false).map_err(|wrong| error::plain(py, &wrong))?;
     let asked = start_followed(py, move |_| async move {
         let server = choose(&client, server.as_deref(), false).await?;
         let forecast = server.forecast(&request.model, request.context_length).await?;

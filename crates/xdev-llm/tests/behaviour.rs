@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 #![cfg(feature = "client")]
 
+#[path = "behaviour/compare.rs"]
+mod compare;
 #[path = "behaviour/doctor.rs"]
 mod doctor;
 #[path = "behaviour/faults.rs"]
@@ -15,6 +17,8 @@ mod memory;
 mod memory_faults;
 #[path = "behaviour/network.rs"]
 mod network;
+#[path = "behaviour/routes.rs"]
+mod routes;
 #[path = "behaviour/suite.rs"]
 mod suite;
 #[path = "behaviour/wire.rs"]

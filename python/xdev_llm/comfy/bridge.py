@@ -5,6 +5,7 @@ which ends at once when ComfyUI is interrupted. Not here: what nodes take and gi
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -13,8 +14,12 @@ import comfy.model_management
 import xdev_llm
 from server import PromptServer
 
+from . import running
+
 # How often the browser gets what arrived, and Cancel is looked at.
 INTERVAL = 0.05
+# How often a change of a server's memory is looked at.
+LOOK = 0.02
 # Without our JavaScript ComfyUI shows the end of the text, and less often: each such message holds it anew.
 PLAIN_INTERVAL = 0.5
 PLAIN_LENGTH = 1000
@@ -46,14 +51,22 @@ def presets():
         return xdev_llm.builtin_presets()
 
 
+def aliases():
+    """The names of the aliases; where the user's config is wrong, none: running a node names the fault."""
+    try:
+        return client().aliases
+    except xdev_llm.Error:
+        return {}
+
+
 def greet(client_id):
     """Remembers that a browser runs our JavaScript."""
-    _remember(_browsers, client_id, True)
+    remember(_browsers, client_id, True)
 
 
 def forget_result(node_id):
     """Makes ComfyUI run this node again next time, though it keeps what the node returned in place of an answer."""
-    _remember(_replaced, node_id, _replaced.get(node_id, 0) + 1)
+    remember(_replaced, node_id, _replaced.get(node_id, 0) + 1)
 
 
 def times_replaced(node_id):
@@ -61,7 +74,8 @@ def times_replaced(node_id):
     return _replaced.get(node_id, 0)
 
 
-def _remember(known, key, value):
+def remember(known, key, value):
+    """Keeps a value, and forgets the oldest where there are too many."""
     known[key] = value
     known.move_to_end(key)
     while len(known) > REMEMBERED:
@@ -76,8 +90,8 @@ class Feed:
 
     def __init__(self, node_id, is_live=True):
         self._node_id = node_id
-        self._shown_id = _display_id(node_id)
-        self._item = list_index()
+        self._shown_id = running.display_id(node_id)
+        self._item = running.list_index()
         self._browser = PromptServer.instance.client_id
         # Where our JavaScript is not, ComfyUI's own text display takes its place.
         self._is_ours = self._browser in _browsers
@@ -103,9 +117,8 @@ class Feed:
         if comfy.model_management.processing_interrupted():
             return False
         message = _message(events)
-        progress = message.get("progress")
-        if progress and progress["value"] is not None:
-            self._show_progress(progress["value"])
+        if message.get("progress"):
+            self._move_bar(message["progress"])
         if not self._is_live:
             message.pop("text", None)
             message.pop("reasoning", None)
@@ -115,13 +128,20 @@ class Feed:
             self._show_plain(message)
         return True
 
-    def _show_progress(self, share):
+    def show_progress(self, progress):
+        """Shows how far a change of a server's memory is."""
+        self.send(progress={"phase": progress["phase"], "value": progress.get("value")})
+        self._move_bar(progress)
+
+    def _move_bar(self, progress):
         """Moves the node's own bar."""
+        if progress.get("value") is None:
+            return
         try:
             from comfy_execution.progress import get_progress_state
         except ImportError:
             return
-        get_progress_state().update_progress(self._node_id, share, 1.0, None)
+        get_progress_state().update_progress(self._node_id, progress["value"], 1.0, None)
 
     def _show_plain(self, message):
         if message.get("reclassify"):
@@ -138,7 +158,7 @@ def show_plain(node_id, text):
     """Shows the beginning of a text in ComfyUI's own text display where our JavaScript is not."""
     browser = PromptServer.instance.client_id
     if browser is not None and browser not in _browsers:
-        _send_plain(text[:PLAIN_LENGTH], _display_id(node_id), browser)
+        _send_plain(text[:PLAIN_LENGTH], running.display_id(node_id), browser)
 
 
 def _send_plain(text, node_id, browser):
@@ -167,22 +187,61 @@ def _message(events):
     return message
 
 
-async def ask(feed, **request):
-    """Asks the model server, and gives its reply; ends within a tenth of a second when the user cancels."""
+def stop_if_interrupted():
+    """Ends a node that waits, once the user has pressed Cancel.
+
+    The flag is only read: ComfyUI's own check clears it, and other items of a list would run on.
+    """
+    if comfy.model_management.processing_interrupted():
+        raise comfy.model_management.InterruptProcessingException()
+
+
+@contextlib.contextmanager
+def _ends_shown(feed):
+    """Shows the browser how a run ends early."""
     try:
-        reply = await client().chat(**request, on_events=feed.take, interval=INTERVAL)
+        yield
     except xdev_llm.Interrupted as interrupted:
         feed.send(stopped=True)
         raise comfy.model_management.InterruptProcessingException() from interrupted
-    except asyncio.CancelledError:
-        # Another node failed or was interrupted, and ComfyUI takes this one down; awaiting has cancelled the run.
+    except (asyncio.CancelledError, comfy.model_management.InterruptProcessingException):
+        # In the first case another node failed or was interrupted, and ComfyUI takes this one down.
         feed.send(stopped=True)
         raise
     except Exception as error:
         feed.send(error=str(error))
         raise
+
+
+async def ask(feed, **request):
+    """Asks the model server, and gives its reply; ends within a tenth of a second when the user cancels."""
+    with _ends_shown(feed):
+        # Awaiting cancels the run where the node is cancelled.
+        reply = await client().chat(**request, on_events=feed.take, interval=INTERVAL)
     feed.send(**told(reply))
     return reply
+
+
+async def follow(call, feed, gives_up=False):
+    """Awaits a change of a server's memory and shows how far it is; ends at once when the user cancels.
+
+    The change itself goes on then, unless it has not begun and the node `gives_up`.
+    """
+    shown = None
+    with _ends_shown(feed):
+        try:
+            # Not awaited: several nodes may wait for one change, and the first to be cancelled would end it for all.
+            while not call.done:
+                stop_if_interrupted()
+                if call.progress != shown:
+                    shown = call.progress
+                    feed.show_progress(shown)
+                await asyncio.sleep(LOOK)
+            return call.wait()
+        except (asyncio.CancelledError, comfy.model_management.InterruptProcessingException):
+            if gives_up:
+                call.cancel()
+            raise
 
 
 async def look(call, seconds=None):
@@ -193,8 +252,7 @@ async def look(call, seconds=None):
     until = None if seconds is None else time.monotonic() + seconds
     try:
         while not (await asyncio.wait({task}, timeout=INTERVAL))[0]:
-            if comfy.model_management.processing_interrupted():
-                raise comfy.model_management.InterruptProcessingException()
+            stop_if_interrupted()
             if until is not None and time.monotonic() > until:
                 raise TimeoutError(f"no answer in {seconds} s")
         return task.result()
@@ -214,23 +272,3 @@ def told(reply):
     server = {name: reply.server[name] for name in ("url", "kind", "name") if reply.server.get(name)}
     detected = {"detected": " ".join(reply.notes)} if reply.notes else {}
     return {"done": done, "server": server, "model": reply.model or stats.get("model_requested"), **detected}
-
-
-def list_index():
-    """Which item of a list the running node works on, where it runs for each; None where ComfyUI does not say."""
-    try:
-        from comfy_execution.utils import get_executing_context
-    except ImportError:
-        return None
-    context = get_executing_context()
-    return context.list_index if context else None
-
-
-def _display_id(node_id):
-    """The id the browser knows: a node that another one put into the graph is shown as that one."""
-    try:
-        from comfy_execution.progress import get_progress_state
-
-        return str(get_progress_state().dynprompt.get_display_node_id(node_id))
-    except (ImportError, AttributeError, KeyError):
-        return str(node_id)

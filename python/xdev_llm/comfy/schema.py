@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import pictures
+from . import pictures, running
 
 CATEGORY = "XDev/LLM/Integration"
 PROMPT_CATEGORY = "XDev/Prompt"
@@ -173,7 +173,8 @@ def v1_class(node):
         return types
 
     def execute(self, unique_id=None, extra_pnginfo=None, **values):
-        outcome = _to_its_end(node.run(unique_id, **values))
+        with running.called():
+            outcome = _to_its_end(node.run(unique_id, **values))
         if outcome.kept:
             pictures.keep(node, unique_id, outcome.kept, extra_pnginfo)
         if outcome.ui is None:

@@ -29,16 +29,19 @@ async def _run(function, values, prompt_id, node_id, index):
         return await function(**values)
 
 
-async def call_mapped(prompt_id, node_id, target, inputs, name, executing=False, on_block=None, hidden=None):
-    """One result for each item; of an async method that needs longer than a turn of the loop, its task."""
+async def call_mapped(prompt_id, node_id, target, input_data_all, name, executing=False, on_block=None, hidden=None):
+    """One result for each item; of an async method that needs longer than a turn of the loop, its task.
+
+    A node finds out which item it is by `input_data_all` and `results`, local variables of these names.
+    """
     results = []
     if getattr(target, "INPUT_IS_LIST", False):
-        items = [inputs]
+        items = [input_data_all]
     else:
-        count = max((len(values) for values in inputs.values()), default=0)
+        count = max((len(values) for values in input_data_all.values()), default=0)
         # A shorter list repeats its last item; without inputs the method is called once.
         items = [
-            {key: values[min(index, len(values) - 1)] for key, values in inputs.items()}
+            {key: values[min(index, len(values) - 1)] for key, values in input_data_all.items()}
             for index in range(count)
         ] or [{}]
     for index, values in enumerate(items):

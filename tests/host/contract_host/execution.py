@@ -13,7 +13,7 @@ from enum import Enum
 
 import comfy.model_management
 import nodes
-from comfy_execution.graph_utils import ExecutionBlocker, is_link
+from comfy_execution.graph import DynamicPrompt, ExecutionBlocker, is_link
 
 from contract_host import calls, classes
 from contract_host.caching import Cache
@@ -29,12 +29,13 @@ class Outcome(Enum):
 
 
 class Schedule:
-    """The nodes still to run, and what each waits for."""
+    """The nodes still to run, and what each waits for. Packs find it as `execution_list` where the prompt runs."""
 
-    def __init__(self, prompt, is_cached):
-        self.prompt = prompt
+    def __init__(self, dynprompt, is_cached):
+        self.dynprompt = dynprompt
+        self.prompt = dynprompt.original_prompt
         self.is_cached = is_cached
-        self.waits_for = {}  # node -> ids of nodes that must end first; in the order nodes were found
+        self.pendingNodes = {}  # node -> ids of nodes that must end first; in the order nodes were found
         self.running = set()
         self.released = asyncio.Event()
 
@@ -43,17 +44,17 @@ class Schedule:
         todo = [node_id]
         while todo:
             current = todo.pop()
-            if current in self.waits_for:
+            if current in self.pendingNodes:
                 continue
             sources = [value[0] for value in self.prompt[current]["inputs"].values() if is_link(value)]
-            self.waits_for[current] = {source for source in sources if not self.is_cached(source)}
+            self.pendingNodes[current] = {source for source in sources if not self.is_cached(source)}
             todo += [source for source in sources if not self.is_cached(source)]
 
     async def next(self):
         """The node to turn to; async nodes and those that show something come first."""
         while True:
             ready = [
-                node for node, sources in self.waits_for.items() if not sources and node not in self.running
+                node for node, sources in self.pendingNodes.items() if not sources and node not in self.running
             ]
             if ready:
                 return self._pick(ready)
@@ -68,7 +69,7 @@ class Schedule:
             return any(test(node_class) for test in tests)
 
         def after(node):
-            return [other for other, sources in self.waits_for.items() if node in sources]
+            return [other for other, sources in self.pendingNodes.items() if node in sources]
 
         is_async = classes.is_async if calls.ASYNC_NODES else lambda node_class: False
         for node in ready:
@@ -95,8 +96,8 @@ class Schedule:
 
     def finish(self, node_id):
         """Takes a node out."""
-        del self.waits_for[node_id]
-        for sources in self.waits_for.values():
+        del self.pendingNodes[node_id]
+        for sources in self.pendingNodes.values():
             sources.discard(node_id)
 
 
@@ -142,6 +143,7 @@ class Run:
         self.cache = executor.cache
         self.prompt_id = prompt_id
         self.prompt = prompt
+        self.dynprompt = DynamicPrompt(prompt)
         self.extra_data = extra_data
         self.executed = []
         self.pending = {}
@@ -158,17 +160,17 @@ class Run:
         cached = [node_id for node_id in self.prompt if self.cache.output(node_id) is not None]
         self.executor.add_message("execution_cached", {"nodes": cached, "prompt_id": self.prompt_id})
 
-        schedule = Schedule(self.prompt, lambda node_id: self.cache.output(node_id) is not None)
+        execution_list = Schedule(self.dynprompt, lambda node_id: self.cache.output(node_id) is not None)
         for node_id in outputs:
-            schedule.add(node_id)
-        while schedule.waits_for:
-            node_id = await schedule.next()
-            outcome = await self._turn(node_id, schedule)
+            execution_list.add(node_id)
+        while execution_list.pendingNodes:
+            node_id = await execution_list.next()
+            outcome = await self._turn(node_id, execution_list)
             self.executor.success = outcome is not Outcome.FAILED
             if outcome is Outcome.FAILED:
                 break
             if outcome is Outcome.DONE:
-                schedule.finish(node_id)
+                execution_list.finish(node_id)
         else:
             self.executor.add_message("execution_success", {"prompt_id": self.prompt_id})
 
@@ -183,7 +185,7 @@ class Run:
         if calls.ASYNC_NODES:
             from comfy_execution import progress
 
-            progress.reset_progress_state(self.prompt_id, self.server)
+            progress.reset_progress_state(self.prompt_id, self.dynprompt, self.server)
 
     def _progress(self, step, node_id):
         if calls.ASYNC_NODES:
@@ -196,7 +198,7 @@ class Run:
             data = {"node": node_id, "display_node": node_id, "output": output, "prompt_id": self.prompt_id}
             self.server.send_sync("executed", data, self.server.client_id)
 
-    async def _turn(self, node_id, schedule):
+    async def _turn(self, node_id, execution_list):
         node = self.prompt[node_id]
         node_class = nodes.NODE_CLASS_MAPPINGS[node["class_type"]]
         key = self.cache.keys[node_id]
@@ -220,7 +222,7 @@ class Run:
                 tasks = [result for result in returned if isinstance(result, asyncio.Task)]
                 if any(not task.done() for task in tasks):
                     self.pending[node_id] = returned
-                    schedule.hold(node_id, tasks)
+                    execution_list.hold(node_id, tasks)
                     return Outcome.PENDING
                 returned = [
                     result.result() if isinstance(result, asyncio.Task) else result for result in returned

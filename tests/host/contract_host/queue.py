@@ -6,13 +6,17 @@ import threading
 
 
 class PromptQueue:
-    """Prompts as (number, prompt id, prompt, extra data, outputs); the lowest number runs first."""
+    """Prompts as (number, prompt id, prompt, extra data, outputs); the lowest number runs first.
+
+    Packs read `currently_running`, where the prompt that runs stands under a number that counts up.
+    """
 
     def __init__(self, server):
         self.server = server
         self.condition = threading.Condition(threading.RLock())
         self.waiting = []
-        self.running = {}
+        self.currently_running = {}
+        self.task_counter = 0
         self.history = {}
         self.flags = {}
 
@@ -31,15 +35,18 @@ class PromptQueue:
             if not self.waiting:
                 return None
             item = heapq.heappop(self.waiting)
-            self.running[item[1]] = copy.deepcopy(item)
+            task = self.task_counter
+            self.currently_running[task] = copy.deepcopy(item)
+            self.task_counter += 1
             self.server.queue_updated()
-            return item
+            return item, task
 
-    def task_done(self, prompt_id, result, status):
+    def task_done(self, task, result, status):
         """Moves a prompt into the history."""
         with self.condition:
-            self.history[prompt_id] = {
-                "prompt": self.running.pop(prompt_id),
+            item = self.currently_running.pop(task)
+            self.history[item[1]] = {
+                "prompt": item,
                 "outputs": {},
                 "status": status,
                 **result,
@@ -49,12 +56,12 @@ class PromptQueue:
     def get_tasks_remaining(self):
         """How many wait or run."""
         with self.condition:
-            return len(self.waiting) + len(self.running)
+            return len(self.waiting) + len(self.currently_running)
 
     def get_current_queue(self):
         """(running, waiting)."""
         with self.condition:
-            return list(self.running.values()), sorted(self.waiting)
+            return list(self.currently_running.values()), sorted(self.waiting)
 
     def delete(self, ids):
         """Removes waiting prompts; all of them for None."""
@@ -86,8 +93,9 @@ class PromptQueue:
 def prompt_worker(queue, server, executor):
     """Runs prompts for ever; an exception that is not an Exception ends it, and with it all work."""
     while True:
-        item = queue.get(timeout=1000.0)
-        if item is not None:
+        taken = queue.get(timeout=1000.0)
+        if taken is not None:
+            item, task = taken
             _, prompt_id, prompt, extra_data, outputs = item
             server.last_prompt_id = prompt_id
             executor.run(prompt_id, prompt, extra_data, outputs)
@@ -96,7 +104,7 @@ def prompt_worker(queue, server, executor):
                 "completed": executor.success,
                 "messages": executor.messages,
             }
-            queue.task_done(prompt_id, executor.result, copy.deepcopy(status))
+            queue.task_done(task, executor.result, copy.deepcopy(status))
             if server.client_id is not None:
                 server.send_sync("executing", {"node": None, "prompt_id": prompt_id}, server.client_id)
         if queue.take_flags().get("free_memory"):

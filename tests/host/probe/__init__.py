@@ -6,8 +6,11 @@ One node for each contract, named Probe...; the same prompts run on the contract
 import asyncio
 import json
 import math
+import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import comfy.model_management
 import comfy.utils
@@ -297,6 +300,105 @@ class ProbeLeak(Node):
     async def run(self, source):
         await asyncio.sleep(0.01)
         raise asyncio.CancelledError()
+
+
+class ProbeModel(Node):
+    """Gives what stands for a diffusion model."""
+
+    RETURN_TYPES = ("MODEL",)
+
+    def run(self):
+        return ("a model",)
+
+
+class ProbeDiffusion(Node):
+    """Works with a model, and leaves its mark in the request log of a server when it begins."""
+
+    INPUTS = {
+        "model": ("MODEL", {}),
+        "text": ("STRING", {"forceInput": True}),
+        "url": ("STRING", {}),
+    }
+
+    def run(self, model, text, url):
+        mark(url, "sampling")
+        return (f"picture of {text}",)
+
+
+class ProbeExpand(Node):
+    """Puts nodes into the graph: `graph` as JSON, in API format; the first output of the one named is its own."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        inputs = {"after": ("STRING", {"forceInput": True}), "graph": ("STRING", {}), "result": ("STRING", {})}
+        return {"required": inputs, "hidden": {"unique_id": "UNIQUE_ID"}}
+
+    def run(self, after, graph, result, unique_id):
+        added = json.loads(graph)
+
+        def renamed(value):
+            is_link = isinstance(value, list) and value[0] in added
+            return [f"{unique_id}.{value[0]}", value[1]] if is_link else value
+
+        for entry in added.values():
+            entry["inputs"] = {name: renamed(value) for name, value in entry["inputs"].items()}
+        return {
+            "expand": {f"{unique_id}.{name}": entry for name, entry in added.items()},
+            "result": ([f"{unique_id}.{result}", 0],),
+        }
+
+
+class ProbeMark(Node):
+    """Leaves a mark in the request log of a server and gives the text on."""
+
+    INPUTS = {"text": ("STRING", {"forceInput": True}), "url": ("STRING", {}), "name": ("STRING", {})}
+
+    def run(self, text, url, name):
+        mark(url, name)
+        return (text,)
+
+
+def mark(url, name):
+    """Asks a server for something that it does not have, so that it stands among what else it was asked."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(f"{url}/{name}", timeout=5).read()
+    except urllib.error.HTTPError:
+        pass
+
+
+class ProbeMemory(Node):
+    """Tells what ComfyUI was asked to free since it was told last, in order."""
+
+    CALLS = []
+
+    @classmethod
+    def IS_CHANGED(cls):
+        return float("nan")
+
+    def run(self):
+        told, ProbeMemory.CALLS[:] = " ".join(ProbeMemory.CALLS), []
+        return (told,)
+
+
+def remember_calls(*names):
+    """Has calls of comfy.model_management remembered, by whatever pack."""
+
+    def remembering(name, function):
+        def call(*arguments, **keywords):
+            # ComfyUI calls these itself, too.
+            if "xdev_llm" in sys._getframe(1).f_code.co_filename:
+                ProbeMemory.CALLS.append(name)
+            return function(*arguments, **keywords)
+
+        return call
+
+    for name in names:
+        function = getattr(comfy.model_management, name)
+        setattr(comfy.model_management, name, remembering(name, function))
+
+
+remember_calls("unload_all_models", "soft_empty_cache", "get_free_memory")
 
 
 class Tokenizer:

@@ -157,4 +157,21 @@ class ProbeTakes:
         return {"ui": {"text": [text]}, "result": (text,)}
 
 
-NODE_CLASS_MAPPINGS = {"ProbeValue": ProbeValue, "ProbeTakes": ProbeTakes}
+class ProbeSame:
+    """Says whether two inputs are one and the same object."""
+
+    CATEGORY = "probe"
+    FUNCTION = "run"
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {name: (Anything("*"), {"forceInput": True}) for name in ("one", "other")}}
+
+    def run(self, one, other):
+        """The answer, for each item of a list."""
+        return {"ui": {"text": [f"{one is other} {type(other).__name__}"]}}
+
+
+NODE_CLASS_MAPPINGS = {"ProbeValue": ProbeValue, "ProbeTakes": ProbeTakes, "ProbeSame": ProbeSame}

@@ -77,6 +77,7 @@ impl TargetArguments {
             model: self.model.clone(),
             context_length: self.context_length,
             keep_alive: self.keep_alive,
+            ..LoadRequest::default()
         }
     }
 }

@@ -149,7 +149,7 @@ impl Server {
         Arc::clone(memory.turns.entry(self.url().to_owned()).or_default())
     }
 
-    fn forget_models(&self) {
+    pub(super) fn forget_models(&self) {
         self.inner.models.forget(&self.place.shown);
         self.inner.infos.forget(&self.place.shown);
     }

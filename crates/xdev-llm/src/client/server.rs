@@ -195,7 +195,7 @@ impl Server {
     }
 
     /// The models, shared with everybody who asks.
-    async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
+    pub(super) async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
         let ask = || async { Ok((self.ask_models().await?.into(), INFO_TTL)) };
         self.inner.models.get(self.place.shown.clone(), Instant::now, ask).await
     }

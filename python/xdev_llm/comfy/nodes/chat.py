@@ -5,7 +5,7 @@ Not here: how a run is watched and cancelled (`bridge`), which servers there are
 
 import xdev_llm
 
-from .. import bridge
+from .. import bridge, memory
 from ..schema import Input, Node, Outcome, Output
 from . import shared
 
@@ -43,14 +43,7 @@ INPUTS = (
     shared.MAX_TOKENS,
     shared.TOP_P,
     Input("stream", "BOOLEAN", "Show the answer in the node while it arrives.", default=True, optional=True),
-    Input(
-        "auto_detect_server",
-        "BOOLEAN",
-        "If nothing at all answers at server_url, look for a model server on this machine and use it; the node says which. "
-        "A server that answers is never replaced.",
-        default=True,
-        optional=True,
-    ),
+    shared.AUTO_DETECT_SERVER,
     Input(
         "timeout",
         "INT",
@@ -113,12 +106,24 @@ INPUTS = (
         "From an LLM Sampling node. What it sets takes the place of this node's preset and numbers.",
         optional=True,
     ),
+    Input(
+        "memory",
+        "COMBO",
+        "Who has the GPU's memory. keep: the server decides how long the model stays. unload after: it leaves when this node is "
+        "done. unload after the last LLM node: it stays for the other items and nodes of this run that use it and leaves before "
+        "the pictures are made; one such node is enough. free ComfyUI's models first: ComfyUI gives its own memory back before "
+        "the model is loaded. What follows waits until the server has really unloaded; a cancelled run unloads too. A node whose "
+        "last answer is used again loads and unloads nothing; changing this asks the model again.",
+        default=memory.KEEP,
+        optional=True,
+        choices=list(memory.MODES),
+    ),
 )
 
 OUTPUTS = (
     Output("response", "STRING", "The answer, without any thinking."),
     Output("full_conversation", "STRING", "The whole conversation with this answer, as JSON for message_history."),
-    Output("server_info", "STRING", "Which server answered, its state and its models, as JSON."),
+    Output("server_info", "STRING", "Which server answered, by which route of an alias, its state and its models, as JSON."),
     Output("generation_stats", "STRING", "Tokens, times, every parameter that was sent, and those the server does not take, as JSON."),
     Output("reasoning", "STRING", "The model's thinking, where it shows any."),
 )
@@ -150,20 +155,28 @@ def _request(values):
 async def run(node_id, **values):
     """Asks, and gives the five outputs."""
     feed = bridge.Feed(node_id, is_live=values.get("stream", True))
-    try:
-        reply = await bridge.ask(feed, **_request(values))
-    except xdev_llm.Error as error:
-        return _instead(error, node_id, values)
-    shown = {"text": reply.text, "reasoning": reply.reasoning, **bridge.told(reply)}
+    request, instead = _request(values), None
+    mode, detects = values.get("memory", memory.KEEP), request["auto_detect_server"]
+    async with memory.Use(feed, node_id, mode, request["server"], request["model"], detects) as use:
+        try:
+            await use.begin()
+            reply = await bridge.ask(feed, **{**request, "model": use.model})
+        except xdev_llm.Error as error:
+            # Raises where the workflow ends with it.
+            instead = _instead(error, node_id, values)
+    if instead:
+        return instead
+    told = bridge.told(reply)
+    told["done"]["notes"] = [*reply.notes, *memory.in_words(use.told)]
     return Outcome(
         (
             reply.text,
             reply.conversation,
             shared.as_json(await _server_info(reply)),
-            shared.as_json(reply.stats),
+            shared.as_json({**reply.stats, "memory": use.told}),
             reply.reasoning,
         ),
-        shown,
+        {"text": reply.text, "reasoning": reply.reasoning, **told},
     )
 
 
@@ -191,13 +204,15 @@ def _instead(error, node_id, values):
 
 async def _server_info(reply):
     """Which server answered, and what it has; an answer is not spoilt by a list that fails."""
-    info = {"server": reply.server, "model": reply.model, "notes": reply.notes}
+    server = reply.server
+    route = server.pop("route", None)
+    info = {"server": server, "model": reply.model, "notes": reply.notes, **({"route": route} if route else {})}
     try:
-        found = await bridge.look(bridge.client().server(reply.server["url"]), shared.PATIENCE)
+        found = await bridge.look(bridge.client().server(server["url"]), shared.PATIENCE)
     except (xdev_llm.Error, TimeoutError) as error:
         info["notes"] = [*reply.notes, f"The server's state could not be read: {error}"]
         return info
-    info["server"] = {**reply.server, "version": found.version, "health": found.health}
+    info["server"] = {**server, "version": found.version, "health": found.health}
     info["models"] = [model.as_dict() for model in found.models]
     return info
 
@@ -227,7 +242,7 @@ async def fingerprint(node_id, **values):
         return float("nan")
     model = values.get("model", "auto")
     marks = [bridge.times_replaced(node_id)]
-    if model in ("", "auto") and values.get("server_url") is not None:
+    if values.get("server_url") is not None and (model in ("", "auto") or model in bridge.aliases()):
         detects = values.get("auto_detect_server", True) is not False
         try:
             target = bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)

@@ -8,7 +8,7 @@ import os
 
 import xdev_llm
 
-from .. import bridge
+from .. import running
 from ..schema import PROMPT_CATEGORY, Input, Node, Outcome, Output
 from . import shared
 
@@ -119,7 +119,7 @@ def run(node_id, **values):
 
 def _kept(prompts, count):
     """What makes a saved picture replay: the prompts in place of the template they were made of."""
-    is_one_of_several = bool(bridge.list_index())
+    is_one_of_several = bool(running.list_index())
     has_lines_of_its_own = count > 1 and any("\n" in prompt for prompt in prompts)
     if is_one_of_several or has_lines_of_its_own:
         # Then template and seed have to do.

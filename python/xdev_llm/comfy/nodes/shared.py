@@ -19,7 +19,7 @@ TEXT = {"multiline": True, "dynamicPrompts": False}
 MODEL = Input(
     "model",
     "STRING",
-    "The model's id. \"auto\" takes the one that is loaded. A name that is not in the list is kept and tried.",
+    "The model's id, or an alias from your xdev-llm config. \"auto\" takes the one that is loaded. A name that is not in the list is kept and tried.",
     default="auto",
     options={"xdev_llm_models": "server_url"},
 )
@@ -95,6 +95,14 @@ STOP = Input(
     options=TEXT,
 )
 
+AUTO_DETECT_SERVER = Input(
+    "auto_detect_server",
+    "BOOLEAN",
+    "If nothing at all answers at server_url, look for a model server on this machine and use it; the node says which. "
+    "A server that answers is never replaced.",
+    default=True,
+    optional=True,
+)
 VALIDATE_INPUT = Input(
     "validate_input",
     "BOOLEAN",

@@ -1,4 +1,4 @@
-"""Stand-in for comfy.model_management: the interrupt flag, and memory calls that have nothing to free."""
+"""Stand-in for comfy.model_management: the interrupt flag, and the memory of a device that holds what a test put there."""
 
 import threading
 
@@ -34,9 +34,26 @@ def throw_exception_if_processing_interrupted():
     raise InterruptProcessingException()
 
 
+# Bytes of the device: what is free while nothing is loaded, what models hold, and what only the cache of torch holds.
+FREE = 8 * 2**30
+HELD = {"models": 0, "cache": 0}
+
+
+def get_torch_device():
+    """The device that models run on."""
+    return "cpu"
+
+
+def get_free_memory(dev=None, torch_free_too=False):
+    """What the device has free, in bytes."""
+    return FREE - sum(HELD.values())
+
+
 def unload_all_models():
-    """Has nothing to unload."""
+    """Unloads all; torch still has the memory in its cache."""
+    HELD.update(models=0, cache=sum(HELD.values()))
 
 
 def soft_empty_cache(force=False):
-    """Has no cache to empty."""
+    """Gives the cache back."""
+    HELD["cache"] = 0

@@ -67,6 +67,9 @@ impl Server {
             keep_alive: request.keep_alive,
         };
         let before = self.listing(way).await?;
+        if request.must_unload {
+            self.can_unload(way, &before, &LoadedModel::new(&id, LoadState::Loaded))?;
+        }
         let there =
             before.find(&id).filter(|found| found.state == LoadState::Loaded && !before.is_asleep(&id));
         let was_loaded = there.is_some_and(|found| has_context(found, request.context_length));

@@ -16,6 +16,8 @@ pub struct LoadRequest {
     pub context_length: Option<u32>,
     /// How long it stays when nobody uses it.
     pub keep_alive: Option<KeepAlive>,
+    /// Refuse a model that this server could not unload again, before anything is asked of it.
+    pub must_unload: bool,
 }
 
 /// `Unload` says what to unload.

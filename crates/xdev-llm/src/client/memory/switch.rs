@@ -41,6 +41,7 @@ impl Server {
                         model: model.id.clone(),
                         context_length: model.context_length,
                         keep_alive: None,
+                        ..LoadRequest::default()
                     };
                     if self.load_now(&request, events).await.is_ok() {
                         back.push(model.id.as_str());

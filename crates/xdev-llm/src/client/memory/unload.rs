@@ -38,12 +38,8 @@ impl Server {
                 copy.map_or_else(|| all().cloned().collect(), |copy| vec![copy.clone()])
             }
         };
-        if let Some(why) = listing.fixed.filter(|_| !wanted.is_empty()) {
-            return Err(self.cannot("unload", &wanted[0].id, why));
-        }
-        if listing.source > 0 && !wanted.is_empty() {
-            // The list of an older version, which has no such call.
-            way.unload(&wanted[0]).map_err(|error| error.with_server(self.url()))?;
+        if let Some(first) = wanted.first() {
+            self.can_unload(way, &listing, first)?;
         }
         if let Unload::Model(asked) = what
             && wanted.is_empty()
@@ -54,6 +50,18 @@ impl Server {
             return self.unload_shared(way, asked, &listing, events).await;
         }
         self.unload_all(way, wanted, patience, events).await
+    }
+
+    /// Says what stands in the way of unloading a model, before anything is done.
+    pub(super) fn can_unload(&self, way: &dyn Manage, listing: &Listing, model: &LoadedModel) -> Result<()> {
+        if let Some(why) = listing.fixed {
+            return Err(self.cannot("unload", &model.id, why));
+        }
+        if listing.source > 0 {
+            // The list of an older version, which has no such call.
+            way.unload(model).map_err(|error| error.with_server(self.url()))?;
+        }
+        Ok(())
     }
 
     /// Unloads the copy that may be there under another name.
