@@ -331,7 +331,6 @@ impl Client {
     /// when the call is dropped: an unload that comes after it finds the model. must_unload refuses a model that this
     /// server could not unload again.
     #[pyo3(signature = (model=None, *, server=None, context_length=None, keep_alive=None, must_unload=false))]
-    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn load(
         &self,
         py: Python<'_>,

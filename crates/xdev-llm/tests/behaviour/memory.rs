@@ -378,6 +378,7 @@ async fn context_and_stay_are_asked_for_as_each_server_can() {
         model: model.to_owned(),
         context_length: Some(2048),
         keep_alive: Some(KeepAlive::Seconds(90)),
+        ..LoadRequest::default()
     };
     let (mock, server) = managed(Personality::Ollama, |_| {}).await;
     let there = server.load(wish("two")).finish().await.unwrap();
