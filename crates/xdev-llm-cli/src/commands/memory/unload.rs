@@ -26,7 +26,8 @@ pub(crate) fn run(arguments: &UnloadArguments) -> Outcome {
 }
 
 async fn unload(arguments: &UnloadArguments) -> Result<(), Failure> {
-    let Some(connection) = find(&arguments.server).await? else {
+    let asked = arguments.model.as_deref().unwrap_or_default();
+    let Some((route, connection)) = find(&arguments.server, asked).await? else {
         if arguments.json {
             return output::json(&json!({"models": [], "duration": 0.0}));
         }
@@ -36,10 +37,7 @@ async fn unload(arguments: &UnloadArguments) -> Result<(), Failure> {
     let unloaded = if let Some(state_dir) = connection.engine() {
         stop_engine(arguments, state_dir, server.url()).await?
     } else {
-        let what = match &arguments.model {
-            _ if arguments.all => Unload::All,
-            model => Unload::Model(model.clone().unwrap_or_default()),
-        };
+        let what = if arguments.all { Unload::All } else { Unload::Model(route.model.unwrap_or_default()) };
         watch(server.unload(what), async || on_its_way(arguments)).await?
     };
     if arguments.json {
