@@ -70,10 +70,8 @@ class Unloading:
         self.url = url
         self.model = model
         self.free_before = free_bytes()
-        # ComfyUI may end while it goes on, and nobody waits for it then.
-        everything = {"all": True} if model is None else {"model": model}
-        self.call = bridge.client().unload(server=server, **everything)
-
+        what = {"all": True} if model is None else {"model": model}
+        self.call = bridge.client().unload(server=server, **what)
         self._told = None
 
     def told(self):
@@ -100,8 +98,9 @@ class Unloading:
 class Use:
     """`Use` is one run of a node with a model, from before it is loaded until nothing is owed any more.
 
-    `told` fills with what happened, and `model` is what is to be asked once it has begun. `load` are keywords of `Client.load`, for a node that wants the model loaded and to
-    stay; a mode that unloads loads too, so that a server which cannot unload is known before anything is asked.
+    `told` fills with what happened, and `model` is what is to be asked once it has begun. `load` are keywords of
+    `Client.load`, for a node that wants the model loaded and to stay; a mode that unloads loads too, so that a server
+    which cannot unload is known before anything is asked.
     """
 
     def __init__(self, feed, node_id, mode, server, model, detects=False, load=None):
@@ -127,7 +126,8 @@ class Use:
     async def __aexit__(self, kind, error, trace):
         try:
             if error is None and self._used is not None:
-                await self._end()
+                with bridge.ends_shown(self._feed):
+                    await self._end()
         finally:
             self._leave()
 
@@ -137,7 +137,8 @@ class Use:
             self.told["comfyui"] = free_comfyui()
         try:
             if self._unloads or self._load is not None:
-                await self._begin()
+                with bridge.ends_shown(self._feed):
+                    await self._begin()
             elif _models or _unloads or self._unloaders()[1]:
                 await self._begin_quietly()
         except BaseException:
@@ -221,6 +222,8 @@ class Use:
             with _lock:
                 if later and goes_on:
                     self.told["kept_for"] = later
+                    # It may have been owed since a prompt that has ended.
+                    self._used.owed_by = self._place.prompt_id
                     return None
                 if self.unloading is None and not later and not self._used.is_asked:
                     _begin_unload(self._used)
@@ -315,17 +318,18 @@ class Use:
 
 async def unload(feed, server, url, model):
     """Unloads a model, or all with None, once no answer is on its way, and tells of it when it is verified."""
-    while True:
-        with _lock:
-            _settle()
-            used = [known for known in _models.values() if known.url == url]
-            if not any(known.is_asked for known in used):
-                going = Unloading(server, url, model)
-                _unloads.append(going)
-                _watch()
-                break
-        await _pause()
-    await bridge.follow(going.call, feed)
+    with bridge.ends_shown(feed):
+        while True:
+            with _lock:
+                _settle()
+                used = [known for known in _models.values() if known.url == url]
+                if not any(known.is_asked for known in used):
+                    going = Unloading(server, url, model)
+                    _unloads.append(going)
+                    _watch()
+                    break
+            await _pause()
+        await bridge.follow(going.call, feed)
     told = going.told()
     with _lock:
         for known in used:
