@@ -9,7 +9,7 @@ export XDEV_LLM_DATA_DIR := $(or $(XDEV_LLM_DATA_DIR),$(or $(XDG_DATA_HOME),$(HO
 override PROMPT := $(value PROMPT)
 export PROMPT
 
-.PHONY: help run test build fmt lint docs bench fuzz clean
+.PHONY: help run test interop build fmt lint docs bench fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ run: ## Ask a model: PROMPT="..." (installs the built-in engine on first use)
 
 test: ## Run every test: Rust, Python, and the real llama.cpp
 	@scripts/test
+
+interop: ## Test against real model servers: llama.cpp's router, Ollama, vLLM (makes them first: an hour, 8 GB)
+	@scripts/interop
 
 build: ## Build, optimised: target/release/xdev-llm and the Python package in target/wheels
 	@scripts/needs build python

@@ -44,7 +44,7 @@ class ChatEvent:
     A thing that happened while an answer arrived.
 
     `kind` is one of started, loading_model, reading_prompt, reasoning, text, text_was_reasoning, tool_call, usage,
-    timing, extra and finished.
+    timing, extra and finished; where several models are asked, also begun (its turn has come) and ended.
     """
     def __repr__(self, /) -> str: ...
     @property
@@ -65,7 +65,7 @@ class ChatEvent:
     @property
     def text(self, /) -> str:
         """
-        A piece of text, for text, reasoning and finished (the reason); empty for the others.
+        A piece of text, for text, reasoning, finished (the reason) and ended (the failure); empty for the others.
         """
 
 @final
@@ -118,7 +118,8 @@ class ChatReply:
     @property
     def server(self, /) -> dict | None:
         """
-        The server that answered: url, kind, name and source; None where none was reached.
+        The server that answered: url, kind, name and source, and for an alias its route: alias, taken (from 1) and tried,
+        each with server, model and why. None where none was reached.
         """
     @property
     def stats(self, /) -> dict:
@@ -204,12 +205,19 @@ class Client:
         """
         Reads the config; raises ConfigError for what is wrong in it and InvalidInput for a wrong value given here.
         """
+    @property
+    def aliases(self, /) -> dict:
+        """
+        The aliases of the config by name: their routes in the order in which they are tried, each with what it sets of
+        server, model, context_length and keep_alive.
+        """
     def chat(self, /, prompt: str | None = None, *, messages: "str | list[dict] | None" = None, system_prompt: str | None = None, server: str | None = None, model: str | None = None, preset: str | None = None, temperature: SupportsFloat | SupportsIndex | None = None, top_p: SupportsFloat | SupportsIndex | None = None, top_k: SupportsIndex | None = None, min_p: SupportsFloat | SupportsIndex | None = None, max_tokens: SupportsIndex | None = None, seed: SupportsIndex | None = None, stop: "list[str] | None" = None, presence_penalty: SupportsFloat | SupportsIndex | None = None, frequency_penalty: SupportsFloat | SupportsIndex | None = None, repeat_penalty: SupportsFloat | SupportsIndex | None = None, reasoning: str | None = None, response_format: "str | dict | None" = None, keep_alive: SupportsIndex | None = None, context_length: SupportsIndex | None = None, timeout: SupportsFloat | SupportsIndex | None = None, deadline: SupportsFloat | SupportsIndex | None = None, auto_detect_server: bool = False, extra: dict | None = None, on_events: Any | None = None, interval: SupportsFloat | SupportsIndex = 0.05) -> ChatRun:
         """
         Starts a chat at once and gives the run: wait for it, await it or iterate over it.
 
         server is a URL or a configured name; without one it is the config's, else the first found on this machine.
-        model "auto" is the loaded one. A value given here beats the preset's. system_prompt replaces a system message
+        model "auto" is the loaded one; an alias of the config wins over a model of its name, and auto_detect_server then
+        does nothing, because its routes say where else to go. A value given here beats the preset's. system_prompt replaces a system message
         of messages; without it the history's own stays, else the preset's, else the config's. With auto_detect_server,
         and only when nothing answers at the server, the first one found on this machine is taken, and the notes say so.
         on_events is called from another thread every interval seconds with the events that arrived, and a last time with the
@@ -220,6 +228,15 @@ class Client:
         Every bad one of chat's keywords, as (name, what is wrong); an empty list means that all are well.
 
         Asks nobody. It also refuses texts that look like a key, which have no place in a workflow.
+        """
+    def compare(self, /, prompt: str | None = None, *, models: "list[str]", parallel: bool = False, on_events: Any | None = None, interval: SupportsFloat | SupportsIndex = 0.05, **keywords) -> Call:
+        """
+        Asks several models the same, one after another in this order or side by side with parallel, as a call that gives a
+        list of dicts in the order of models: model as it was asked for, reply (a ChatReply, or None) and error (an Error,
+        or None). A model that fails leaves the others alone. A model may be an alias; the keywords are those of chat.
+
+        on_events is called as chat calls it, with pairs of a model's index and an event; events of kind begun and ended
+        say when a model's turn comes and is over. auto_detect_server replaces the server for all models that are no alias.
         """
     def discover(self, /, *, fresh: bool = False) -> Call:
         """

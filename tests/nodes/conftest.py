@@ -80,6 +80,8 @@ class World:
             f"discovery_ports = {self.found_ports}\n"
             f'[servers.keyed]\nurl = "{self.keyed.url}"\napi_key_env = "NODES_TEST_KEY"\n'
             f'[servers.engine]\nurl = "http://127.0.0.1:{self.engine_port}"\napi_key_env = "NODES_TEST_KEY"\n'
+            '[[aliases.swift]]\nserver = "http://127.0.0.1:1"\nmodel = "big"\n'
+            '[[aliases.swift]]\nserver = "keyed"\n'
             '[presets.mine]\ntemperature = 0.35\ntop_k = 7\nsystem = "You are mine."\n'
         )
         self.lend_package()

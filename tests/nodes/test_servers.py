@@ -128,6 +128,33 @@ def test_a_name_of_the_config(client, world):
     assert json.loads(run.text(INFO)[0])["server"]["url"] == world.keyed.url
 
 
+def test_an_alias_goes_to_the_first_of_its_servers_that_answers(client, world):
+    run = client.run(chat("", model="swift"))
+    assert run.text(RESPONSE)[0]
+    info = json.loads(run.text(INFO)[0])
+    assert info["server"]["url"] == world.keyed.url and "route" not in info["server"]
+    assert (info["route"]["alias"], info["route"]["taken"]) == ("swift", 2)
+    assert info["route"]["tried"][0]["server"] == "http://127.0.0.1:1"
+    assert any("swift: route 2 is taken" in data.get("detected", "") for data in events(client))
+
+
+def test_an_alias_is_refused_beside_a_server_it_does_not_go_to(client, server):
+    with pytest.raises(Refused) as caught:
+        client.queue(chat(server, model="swift"))
+    assert "The alias `swift` has no route" in str(caught.value.answer["node_errors"])
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "keyed", "http://127.0.0.1:9"])
+def test_aliases_are_listed_whether_the_server_is_there_or_not(client, url):
+    try:
+        told = client.get(f"/xdev_llm/models?server={url}")
+    except Refused as refused:
+        told = refused.answer
+    [alias] = told["aliases"]
+    assert alias["name"] == "swift" and [route["server"] for route in alias["routes"]] == ["http://127.0.0.1:1", "keyed"]
+    assert bool(alias["problem"]) == url.endswith(":9")
+
+
 def test_an_unknown_name_is_refused(client):
     with pytest.raises(Refused) as caught:
         client.queue(chat("studio"))

@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Asks one question and prints the answer as it arrives
     #[command(
-        after_help = "Examples:\n  xdev-llm ask \"Name three colours.\"\n  xdev-llm ask -f prompt.txt --preset precise\n  cat notes.md | xdev-llm ask \"Summarise this.\"\n  xdev-llm ask --json \"Hello\" | jq -r .response"
+        after_help = "Examples:\n  xdev-llm ask \"Name three colours.\"\n  xdev-llm ask -f prompt.txt --preset precise\n  cat notes.md | xdev-llm ask \"Summarise this.\"\n  xdev-llm ask --json \"Hello\" | jq -r .response\n  xdev-llm ask --model qwen3-4b,google/gemma-3-12b \"Which is it?\""
     )]
     Ask(AskArguments),
     /// Talks in turns; sessions are kept on disk
@@ -108,6 +108,9 @@ pub(crate) struct AskArguments {
     /// Reads the prompt from a file
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
+    /// Asks the models of `--model a,b,c` at once, and not one after another
+    #[arg(long, requires = "model")]
+    pub(crate) parallel: bool,
     #[command(flatten)]
     pub(crate) turn: TurnArguments,
 }
@@ -131,7 +134,8 @@ pub(crate) struct TurnArguments {
     /// The server: a URL or a name from your config. Default: the config's, else the first that is found
     #[arg(long, value_name = "URL|NAME", add = ArgValueCompleter::new(completion::servers))]
     pub(crate) server: Option<String>,
-    /// The model. Default: the config's, else auto, the one that is loaded
+    /// The model, or an alias of your config. `ask` also takes several, parted by commas, which no server has in its names,
+    /// and shows their answers beside each other. Default: the config's, else auto, the one that is loaded
     #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(completion::models))]
     pub(crate) model: Option<String>,
     /// The preset: creative, balanced, focused, precise, custom or one of your own. Default: the config's, else balanced
@@ -167,7 +171,8 @@ pub(crate) struct TurnArguments {
     /// Prints the exact request and does not send it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Prints one JSON object: response, reasoning, full_conversation, server_info, generation_stats; or error
+    /// Prints one JSON object: response, reasoning, full_conversation, server_info, generation_stats; or error. For several
+    /// models: answers and summary
     #[arg(long)]
     pub(crate) json: bool,
 }

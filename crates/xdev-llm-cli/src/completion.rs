@@ -27,10 +27,11 @@ pub(crate) fn answer_shell() {
     }
 }
 
-/// The models of the server that the line names, or of the one in force.
+/// The aliases of the config, and the models of the server that the line names, or of the one in force.
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
-    let names = model_names(|model| model.kind.can_chat());
-    candidates(current, names.unwrap_or_default())
+    let mut names = alias_names().unwrap_or_default();
+    names.extend(model_names(|model| model.kind.can_chat()).unwrap_or_default());
+    candidates(current, names)
 }
 
 /// All models of that server, whatever they are for.
@@ -58,6 +59,10 @@ pub(crate) fn presets(current: &OsStr) -> Vec<CompletionCandidate> {
 fn candidates(current: &OsStr, names: Vec<String>) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else { return Vec::new() };
     names.into_iter().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
+}
+
+fn alias_names() -> Result<Vec<String>> {
+    Ok(settings::load(&settings::no_overrides())?.aliases.keys().cloned().collect())
 }
 
 fn model_names(wanted: impl Fn(&ModelInfo) -> bool) -> Result<Vec<String>> {

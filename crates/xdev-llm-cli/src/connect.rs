@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xdev_llm::engine::{KeptEngine, Lease, Running, running_background, touch_background};
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{Client, Error, ErrorKind, Result, Server, ServerSource};
+use xdev_llm::{Client, Error, ErrorKind, Result, Route, Server, ServerSource};
 
 use crate::output::DIM;
 use crate::settings;
@@ -48,6 +48,17 @@ impl Connector {
     /// Makes one for a client.
     pub(crate) fn new(client: Client, state_dir: PathBuf) -> Connector {
         Connector { client, state_dir, kept: None }
+    }
+
+    /// Finds who answers for a model or an alias. The engine is never used for an alias, whose routes say who answers.
+    pub(crate) async fn route(&mut self, model: &str, spinner: &Spinner) -> Result<(Route, Connection)> {
+        if self.client.settings().is_alias(model) {
+            let route = self.client.route(None, Some(model)).await?;
+            let server = route.server.clone();
+            return Ok((route, Connection { server, _lease: None, background: None }));
+        }
+        let connection = self.connect(spinner).await?;
+        Ok((Route::new(connection.server.clone(), Some(model.to_owned())), connection))
     }
 
     /// Finds who answers. The engine is used only where no server was given and none runs.

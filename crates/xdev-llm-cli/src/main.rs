@@ -4,7 +4,9 @@
 //! Not here: the flags (`arguments`), the commands (`commands`), anything a server says (the library).
 
 mod arguments;
+mod columns;
 mod commands;
+mod compare;
 mod completion;
 mod connect;
 #[cfg(test)]

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use xdev_llm::MemoryEvent;
 use xdev_llm::wire::Pulling;
+use xdev_llm::{MemoryEvent, bytes_in_words};
 
 use crate::render::plain;
 use crate::show::Spinner;
@@ -92,13 +92,13 @@ impl Download {
         if total == 0 || completed == total {
             return self.status.clone();
         }
-        let mut words = format!("{} of {}", words::bytes(completed), words::bytes(total));
+        let mut words = format!("{} of {}", bytes_in_words(completed), bytes_in_words(total));
         // What was here before came at no cost of time.
         let fetched = self.sum(|part| part.completed.saturating_sub(part.first));
         if fetched > 0 && elapsed >= 1.0 {
             let speed = fetched as f64 / elapsed;
             let left = words::seconds((total - completed) as f64 / speed);
-            words = format!("{words}, {}/s, {left} left", words::bytes(speed as u64));
+            words = format!("{words}, {}/s, {left} left", bytes_in_words(speed as u64));
         }
         words
     }

@@ -35,14 +35,7 @@ impl Spinner {
 
     /// Shows what a server or the engine does.
     pub(crate) fn progress(&self, progress: Progress) {
-        let (what, share) = match progress {
-            Progress::LoadingModel(share) => ("loading the model", share),
-            Progress::ReadingPrompt(share) => ("reading the prompt", share),
-        };
-        self.0.set_message(match share {
-            Some(share) => format!("{what} {:.0} %", share * 100.0),
-            None => what.to_owned(),
-        });
+        self.0.set_message(progress_words(progress));
     }
 
     /// Shows a bar, of which `share` (0 to 1) is full, with a message; without a share, the message alone.
@@ -74,6 +67,18 @@ impl Spinner {
     /// Takes the line away.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// What a server or the engine does, for people.
+pub(crate) fn progress_words(progress: Progress) -> String {
+    let (what, share) = match progress {
+        Progress::LoadingModel(share) => ("loading the model", share),
+        Progress::ReadingPrompt(share) => ("reading the prompt", share),
+    };
+    match share {
+        Some(share) => format!("{what} {:.0} %", share * 100.0),
+        None => what.to_owned(),
     }
 }
 
@@ -263,7 +268,7 @@ fn numbers(reply: &ChatReply) -> String {
 }
 
 /// A model's name for people: llama.cpp calls a model by the path of its file.
-fn short_name(model: &str) -> &str {
+pub(crate) fn short_name(model: &str) -> &str {
     let path = Path::new(model);
     let stem = if path.is_absolute() { path.file_stem() } else { None };
     stem.and_then(OsStr::to_str).unwrap_or(model)

@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use xdev_llm::wire::ServerKind;
 use xdev_llm::{
-    ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets, Server,
-    ServerInfo, ServerSource, Store, history,
+    Answered, ChatReply, ChatRequest, Client, Error, ErrorKind, GenerationStats, Limits, Message, Presets,
+    Question, Route, ServerInfo, ServerSource, Store, Taken, history,
 };
 
 use crate::arguments::TurnArguments;
 use crate::connect::Connector;
-use crate::output::{self, Failure};
+use crate::output::{self, DIM, Failure};
+use crate::render::plain;
 use crate::show::{self, Show};
 use crate::{prompt, settings};
 
@@ -39,8 +40,35 @@ struct Answer<'a> {
     response: &'a str,
     reasoning: &'a str,
     full_conversation: Value,
-    server_info: ServerInfo,
+    server_info: ServerTaken,
     generation_stats: GenerationStats,
+}
+
+/// `ServerTaken` is a server's info, and the route of the alias that led there.
+#[derive(Serialize)]
+pub(crate) struct ServerTaken {
+    #[serde(flatten)]
+    info: ServerInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<Taken>,
+}
+
+impl ServerTaken {
+    /// Of an answer that is there, which a question that fails shall not spoil.
+    pub(crate) async fn of(answered: &Answered) -> Value {
+        let route = &answered.route;
+        ServerTaken::ask(route).await.map_or_else(
+            |error| {
+                let note = format!("The server's state could not be read: {error}");
+                json!({"url": route.server.url(), "notes": [note], "route": route.taken()})
+            },
+            |taken| json!(taken),
+        )
+    }
+
+    async fn ask(route: &Route) -> Result<ServerTaken, Error> {
+        Ok(ServerTaken { info: route.server.info().await?, route: route.taken() })
+    }
 }
 
 /// `Ended` is how a turn ended without a failure.
@@ -97,6 +125,21 @@ impl<'a> Turns<'a> {
         self.arguments.json
     }
 
+    /// Whom the turns ask.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The conversation as a question to one of several models.
+    pub(crate) fn question(&self, model: &str, messages: &[Message]) -> Question {
+        let request = ChatRequest {
+            model: Some(model.to_owned()),
+            messages: messages.to_vec(),
+            ..self.request.clone()
+        };
+        Question { server: None, request, limits: self.limits }
+    }
+
     /// Reports a failed turn as the flags say.
     pub(crate) fn report(&self, error: &Error) {
         output::report(error, self.arguments.json);
@@ -145,17 +188,19 @@ impl<'a> Turns<'a> {
     ) -> Result<Ended, Failure> {
         let mut interrupt = pin!(tokio::signal::ctrl_c());
         let connect = async {
-            let connection = self.connector.connect(show.spinner()).await?;
-            let info = if self.arguments.json { Some(connection.server.info().await?) } else { None };
-            Ok::<_, Error>((connection, info))
+            let model = request.model.as_deref().unwrap_or("auto");
+            let (route, connection) = self.connector.route(model, show.spinner()).await?;
+            let info = if self.arguments.json { Some(ServerTaken::ask(&route).await?) } else { None };
+            Ok::<_, Error>((route, connection, info))
         };
-        let (connection, info) = tokio::select! {
+        let (route, _connection, info) = tokio::select! {
             biased;
             _ = &mut interrupt => return Ok(Ended::Stopped(ChatReply::default())),
             result = connect => result?,
         };
         show.spinner().message("waiting for the answer");
-        let mut stream = connection.server.chat(request, self.limits)?;
+        let mut stream = route.chat(request, self.limits)?;
+        let mut told = None;
         loop {
             let event = tokio::select! {
                 biased;
@@ -167,7 +212,13 @@ impl<'a> Turns<'a> {
                 event = stream.next() => event,
             };
             match event {
-                Some(Ok(event)) => show.event(&event, stream.reply())?,
+                Some(Ok(event)) => {
+                    if told != Some(stream.route().tried.len()) {
+                        told = Some(stream.route().tried.len());
+                        note_route(stream.route(), show);
+                    }
+                    show.event(&event, stream.reply())?;
+                }
                 Some(Err(error)) => {
                     show.finish(stream.reply())?;
                     return Err(error.into());
@@ -175,9 +226,13 @@ impl<'a> Turns<'a> {
                 None => break,
             }
         }
+        let route = stream.route().clone();
         let reply = stream.finish().await?;
         show.finish(&reply)?;
         if let Some(info) = info {
+            // The server may have gone away meanwhile, and the next route was taken.
+            let has_moved = info.route != route.taken();
+            let info = if has_moved { ServerTaken::ask(&route).await? } else { info };
             print_json(&reply, messages, info)?;
         } else {
             show::summary(&reply);
@@ -187,7 +242,7 @@ impl<'a> Turns<'a> {
     }
 
     /// Keeps the numbers of the answer on disk; that must not spoil the answer.
-    fn record(&self, reply: &ChatReply) {
+    pub(crate) fn record(&self, reply: &ChatReply) {
         if let Err(error) = self.store().append_stat(&json!(GenerationStats::from(reply))) {
             output::warn(&error.to_string());
         }
@@ -195,14 +250,16 @@ impl<'a> Turns<'a> {
 
     /// Prints the request that would be sent.
     async fn preview(&mut self, mut request: ChatRequest) -> Result<(), Failure> {
-        let server = self.client.server(None).await;
-        let preview = match &server {
-            Ok(server) => server.preview(&request).await,
-            Err(error) => Err(Error::new(error.kind(), error.message())),
+        let model = request.model.as_deref().unwrap_or("auto");
+        let is_alias = self.client.settings().is_alias(model);
+        let route = self.client.route(None, Some(model)).await;
+        let preview = match &route {
+            Ok(route) => route.server.preview(&route.apply(request.clone())).await,
+            Err(error) => Err(Error::new(error.kind(), error.message()).with_hint(error.hint())),
         };
         let preview = match preview {
-            Err(error) if error.kind() == ErrorKind::Unreachable => {
-                let url = server.as_ref().map_or(DEFAULT_URL, Server::url);
+            Err(error) if error.kind() == ErrorKind::Unreachable && !is_alias => {
+                let url = route.as_ref().map_or(DEFAULT_URL, |route| route.server.url());
                 output::note(&format!(
                     "no server answers: this is the request for a generic server at {url}"
                 ));
@@ -230,8 +287,15 @@ impl<'a> Turns<'a> {
     }
 }
 
+/// Says which route of an alias was taken, where it was not the first.
+fn note_route(route: &Route, show: &Show) {
+    if let Some(note) = route.note() {
+        show.spinner().note(&format!("{DIM}{}{DIM:#}", plain(&note)));
+    }
+}
+
 /// Prints the node's four outputs and the thinking as one object.
-fn print_json(reply: &ChatReply, messages: &[Message], info: ServerInfo) -> Result<(), Failure> {
+fn print_json(reply: &ChatReply, messages: &[Message], info: ServerTaken) -> Result<(), Failure> {
     let mut conversation = messages.to_vec();
     conversation.push(Message::assistant(&reply.text));
     let conversation: Value =

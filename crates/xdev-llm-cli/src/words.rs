@@ -1,20 +1,9 @@
-//! Sizes and times in words, as tables and results of the memory commands show them.
+//! Times in words, as tables and results of the memory commands show them.
 //!
-//! Not here: the sentences they stand in (`commands`).
+//! Not here: the sentences they stand in (`commands`), sizes (the library's `bytes_in_words`).
 
 /// Twenty years: servers write a moment beyond it for "for ever".
 const FOR_EVER: i64 = 20 * 365 * 24 * 3600;
-
-/// Says a number of bytes: `6.9 GB`, `181 MB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    let size = bytes as f64;
-    match bytes {
-        0..1_024 => format!("{bytes} bytes"),
-        1_024..1_048_576 => format!("{:.0} KB", size / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.0} MB", size / 1_048_576.0),
-        _ => format!("{:.1} GB", size / 1_073_741_824.0),
-    }
-}
 
 /// Says a length of time in seconds: `420 ms`, `4.2 s`, `12 s`, `2 min 5 s`.
 pub(crate) fn seconds(seconds: f64) -> String {
@@ -86,11 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times_read_as_people_say_them() {
-        let sizes = [(512, "512 bytes"), (188_743_680, "180 MB"), (5_583_457_485, "5.2 GB")];
-        for (size, words) in sizes {
-            assert_eq!(bytes(size), words);
-        }
+    fn times_read_as_people_say_them() {
         for (time, words) in [(0.42, "420 ms"), (4.25, "4.2 s"), (12.3, "12 s"), (125.0, "2 min 5 s")] {
             assert_eq!(seconds(time), words);
         }

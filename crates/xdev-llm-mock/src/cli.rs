@@ -53,6 +53,9 @@ pub struct Args {
     /// The time a model takes to go out of memory, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub unload_delay: u64,
+    /// llama.cpp: a model that is idle for so long sleeps, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub sleep_after: Option<u64>,
     /// Every load fails with this text.
     #[arg(long, value_name = "TEXT")]
     pub load_failure: Option<String>,
@@ -102,6 +105,7 @@ impl Args {
         options.load_delay = Duration::from_millis(self.load_delay);
         options.unload_delay = Duration::from_millis(self.unload_delay);
         options.download_delay = Duration::from_millis(self.download_delay);
+        options.sleep_after = self.sleep_after.map(Duration::from_millis);
         options.load_failure = self.load_failure;
         options.unload_sticks = self.unload_sticks;
         options.just_in_time = !self.no_just_in_time;
@@ -196,6 +200,12 @@ mod tests {
         assert_eq!(options.script.repeat, Some(9));
         assert_eq!(options.script.faults, [Fault::Stall { after_tokens: 3 }, Fault::NoDone]);
         assert!(Command::try_parse_from(["mock", "--fault", "nonsense"]).is_err());
+        let line =
+            "mock --personality llama-swap --load-delay 9 --unload-sticks --no-just-in-time --vram-total 7";
+        let options = Command::parse_from(line.split(' ')).args.options();
+        assert_eq!((options.load_delay, options.unload_sticks), (Duration::from_millis(9), true));
+        assert_eq!((options.just_in_time, options.vram_total_bytes), (false, Some(7)));
+        assert_eq!(options.max_loaded, Some(1), "as that server has it");
     }
 
     #[test]

@@ -90,9 +90,9 @@ impl<'a> Connection<'a> {
         match servers::answer(&Context::new(self, received)) {
             Answer::Reply(reply) => self.reply(reply, keep_alive, head_only),
             Answer::Flow(flow) => flow.send(self, keep_alive && chunks, chunks),
-            Answer::Restart(reply) => {
+            Answer::Restart(reply, model) => {
                 self.reply(reply, false, head_only)?;
-                self.shared.restart(self.stream.local_addr().ok());
+                self.shared.restart(self.stream.local_addr().ok(), model);
                 Ok(End::Close)
             }
             Answer::Silence => {

@@ -1,7 +1,8 @@
 //! A local model server for tests: deterministic, controllable, and wrong on purpose.
 //!
 //! [`Mock::start`] plays a [`Personality`] on a loopback port; a [`Script`] says what the next answers are, when their
-//! bytes come and which [`Fault`]s spoil them; [`Mock::requests`] tells what the client sent and when it left.
+//! bytes come and which [`Fault`]s spoil them; [`Mock::requests`] tells what the client sent and when it left. [`Options`] and
+//! [`Model`]s say what is in memory, how long a load takes and how it fails; [`Mock::instances`] tells what is there now.
 //! Standard library sockets and hand-written HTTP, so that any byte can be wrong. Nothing here uses
 //! the client library, so that errors cannot cancel out.
 //!

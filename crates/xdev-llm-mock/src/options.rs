@@ -35,6 +35,9 @@ pub struct Options {
     pub load_delay: Duration,
     /// The time a model takes to go out of memory; lists have it meanwhile, where that server's lists do.
     pub unload_delay: Duration,
+    /// llama.cpp's `--sleep-idle-seconds`: a model that was idle for so long gives its memory back until it is asked for an
+    /// answer; `None` for never.
+    pub sleep_after: Option<Duration>,
     /// Every load fails with this text, once its time is over.
     pub load_failure: Option<String>,
     /// Unloads are answered with yes, and the model stays.
@@ -71,6 +74,7 @@ impl From<Personality> for Options {
             ram_total_bytes: None,
             load_delay: Duration::ZERO,
             unload_delay: Duration::ZERO,
+            sleep_after: None,
             load_failure: None,
             unload_sticks: false,
             catalog: Model::downloadable(personality),

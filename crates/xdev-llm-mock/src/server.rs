@@ -118,7 +118,12 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     stopped: AtomicBool,
-    restarts: AtomicBool,
+    restart: Mutex<Option<Restart>>,
+}
+
+/// `Restart` is a wish to start anew.
+struct Restart {
+    model: Option<String>,
 }
 
 impl Shared {
@@ -194,9 +199,13 @@ impl Shared {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Closes every connection and listens again after the time of a load.
-    pub(crate) fn restart(&self, address: Option<SocketAddr>) {
-        self.restarts.store(true, Ordering::SeqCst);
+    fn wished(&self) -> MutexGuard<'_, Option<Restart>> {
+        self.restart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes every connection, and listens again with that model after the time of a load.
+    pub(crate) fn restart(&self, address: Option<SocketAddr>, model: Option<String>) {
+        *self.wished() = Some(Restart { model });
         if let Some(address) = address {
             wake(address);
         }
@@ -280,7 +289,7 @@ impl Mock {
             }),
             changed: Condvar::new(),
             stopped: AtomicBool::new(false),
-            restarts: AtomicBool::new(false),
+            restart: Mutex::new(None),
             memory: Memory::new(&options),
             options,
         });
@@ -406,14 +415,19 @@ fn serve(mut listener: TcpListener, address: SocketAddr, shared: &Arc<Shared>) {
         accept(&listener, shared);
         shared.close_connections();
         drop(listener);
-        if !shared.restarts.swap(false, Ordering::SeqCst) {
-            return;
-        }
-        // The port is kept while nobody listens, so that nobody else gets it.
-        let Ok(socket) = reserve(address) else {
+        let Some(restart) = shared.wished().take() else {
             return;
         };
+        shared.memory.state().restart(restart.model.as_deref());
+        // The port is kept while nobody listens, so that nobody else gets it.
         let until = Instant::now() + shared.memory.state().options.load_delay;
+        let socket = loop {
+            match reserve(address) {
+                Ok(socket) => break socket,
+                Err(_) if shared.stopped() => return,
+                Err(_) => thread::sleep(WATCH),
+            }
+        };
         while Instant::now() < until && !shared.stopped() {
             thread::sleep(WATCH);
         }
@@ -435,7 +449,7 @@ fn reserve(address: SocketAddr) -> io::Result<Socket> {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let stream = listener.accept();
-        if shared.stopped() || shared.restarts.load(Ordering::SeqCst) {
+        if shared.stopped() || shared.wished().is_some() {
             return;
         }
         let Ok((stream, _)) = stream else {

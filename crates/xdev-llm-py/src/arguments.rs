@@ -59,10 +59,11 @@ impl Arguments {
     /// Everything that is wrong, without a question to anybody.
     pub(crate) fn problems(&self, settings: &Settings) -> Vec<Problem> {
         let limit = i64::from(*settings.max_tokens_limit);
-        let checks: [(&'static str, Result<(), Error>); 17] = [
+        let checks: [(&'static str, Result<(), Error>); 18] = [
             ("prompt", self.check_prompt()),
             ("messages", self.history().map(drop)),
             ("server", self.check_server(settings)),
+            ("model", self.check_model(settings)),
             ("preset", self.find_preset(settings).map(drop)),
             ("temperature", real(&Sampling { temperature: self.temperature, ..Sampling::default() })),
             ("top_p", real(&Sampling { top_p: self.top_p, ..Sampling::default() })),
@@ -193,6 +194,17 @@ impl Arguments {
 
     fn check_server(&self, settings: &Settings) -> Result<(), Error> {
         given(self.server.as_ref()).map_or(Ok(()), |server| settings.find_server(server).map(drop))
+    }
+
+    /// An alias has to have a route to the server that is given beside it.
+    fn check_model(&self, settings: &Settings) -> Result<(), Error> {
+        let (server, model) = (given(self.server.as_ref()), given(self.model.as_ref()));
+        match (server, model) {
+            (Some(server), Some(model)) if settings.find_server(server).is_ok() => {
+                settings.routes(model.trim(), Some(server)).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_seed(&self) -> Result<(), Error> {

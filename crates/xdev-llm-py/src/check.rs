@@ -120,14 +120,32 @@ impl<'py> Keywords<'_, 'py> {
     }
 }
 
-/// Checks the keywords in a dict.
-pub(crate) fn check(settings: &Settings, dict: &Bound<'_, PyDict>) -> PyResult<Vec<(String, String)>> {
+/// The arguments of a call that takes a chat's keywords in a dict.
+pub(crate) fn arguments(call: &str, dict: &Bound<'_, PyDict>) -> PyResult<Arguments> {
+    refuse_unknown(call, dict)?;
+    let mut keywords = Keywords { dict, problems: Vec::new() };
+    let arguments = keywords.arguments()?;
+    match keywords.problems.into_iter().next() {
+        Some((_, problem)) => Err(PyTypeError::new_err(problem)),
+        None => Ok(arguments),
+    }
+}
+
+fn refuse_unknown(call: &str, dict: &Bound<'_, PyDict>) -> PyResult<()> {
     for name in dict.keys() {
         let name = name.cast_into::<PyString>()?;
         if !KEYWORDS.contains(&name.to_str()?) {
-            return Err(PyTypeError::new_err(format!("check() got an unexpected keyword argument '{name}'")));
+            return Err(PyTypeError::new_err(format!(
+                "{call}() got an unexpected keyword argument '{name}'"
+            )));
         }
     }
+    Ok(())
+}
+
+/// Checks the keywords in a dict.
+pub(crate) fn check(settings: &Settings, dict: &Bound<'_, PyDict>) -> PyResult<Vec<(String, String)>> {
+    refuse_unknown("check", dict)?;
     let mut keywords = Keywords { dict, problems: Vec::new() };
     let arguments = keywords.arguments()?;
     let mut problems = keywords.problems;

@@ -2,15 +2,16 @@
 //!
 //! Not here: what arguments mean (`arguments`, `check`), how a chat goes on (`answer`, `run`).
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use xdev_llm::{Environment, Error, Overrides, Presets, Settings, Unload, normalise_url};
 
 use crate::answer::{self, Listener};
 use crate::arguments::Arguments;
+use crate::compare::Comparing;
 use crate::memory::{self, Wanted};
 use crate::operation::{Lease, Operation, Queue, Value, start};
 use crate::run::{Call, ChatRun};
@@ -84,12 +85,13 @@ impl Client {
     ) -> PyResult<Arc<Operation>> {
         let client = self.0.clone();
         start(py, async move {
-            let model = model.as_deref().unwrap_or(&client.settings().model);
-            let chosen = choose(&client, server.as_deref(), false).await?;
-            let resolved = chosen.resolve_model(Some(model)).await;
+            let route = client.route(server.as_deref(), model.as_deref()).await?;
+            let (chosen, model) = (route.server, route.model.as_deref());
+            let resolved = chosen.resolve_model(model).await;
+            let detects = auto_detect_server && route.alias.is_none();
             let (chosen, resolved) = match resolved {
-                Err(error) if auto_detect_server => match answer::stand_in(&client, &chosen, &error).await {
-                    Some(other) => (other.clone(), other.resolve_model(Some(model)).await),
+                Err(error) if detects => match answer::stand_in(&client, &chosen, &error).await {
+                    Some(other) => (other.clone(), other.resolve_model(model).await),
                     None => (chosen, Err(error)),
                 },
                 resolved => (chosen, resolved),
@@ -177,7 +179,8 @@ impl Client {
     /// Starts a chat at once and gives the run: wait for it, await it or iterate over it.
     ///
     /// server is a URL or a configured name; without one it is the config's, else the first found on this machine.
-    /// model "auto" is the loaded one. A value given here beats the preset's. system_prompt replaces a system message
+    /// model "auto" is the loaded one; an alias of the config wins over a model of its name, and auto_detect_server then
+    /// does nothing, because its routes say where else to go. A value given here beats the preset's. system_prompt replaces a system message
     /// of messages; without it the history's own stays, else the preset's, else the config's. With auto_detect_server,
     /// and only when nothing answers at the server, the first one found on this machine is taken, and the notes say so.
     /// on_events is called from another thread every interval seconds with the events that arrived, and a last time with the
@@ -248,6 +251,40 @@ impl Client {
         self.start_chat(py, arguments, on_events)
     }
 
+    /// Asks several models the same, one after another in this order or side by side with parallel, as a call that gives a
+    /// list of dicts in the order of models: model as it was asked for, reply (a ChatReply, or None) and error (an Error,
+    /// or None). A model that fails leaves the others alone. A model may be an alias; the keywords are those of chat.
+    ///
+    /// on_events is called as chat calls it, with pairs of a model's index and an event; events of kind begun and ended
+    /// say when a model's turn comes and is over. auto_detect_server replaces the server for all models that are no alias.
+    #[pyo3(signature = (prompt=None, *, models: "list[str]", parallel=false, on_events=None, interval=0.05, **keywords))]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+    fn compare(
+        &self,
+        py: Python<'_>,
+        prompt: Option<String>,
+        models: Vec<String>,
+        parallel: bool,
+        on_events: Option<Py<PyAny>>,
+        interval: f64,
+        keywords: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Call> {
+        let keywords = keywords.unwrap_or_else(|| PyDict::new(py));
+        if keywords.contains("model")? {
+            return Err(PyTypeError::new_err("compare() takes models, a list, and no model"));
+        }
+        let arguments =
+            Arguments { prompt, interval: Some(interval), ..check::arguments("compare", &keywords)? };
+        let job = py.detach(|| arguments.job(&self.0)).map_err(|error| error::plain(py, &error))?;
+        let comparison = Comparing::new(models, parallel, job).map_err(|error| error::plain(py, &error))?;
+        let runtime = runtime::runtime(py)?;
+        let (operation, publisher) = Operation::begin();
+        let listener = on_events.map(|function| Arc::new(Listener::new(function, interval)));
+        let lease = Arc::new(Lease(Arc::clone(&operation)));
+        runtime.spawn(comparison.drive(operation, self.0.clone(), listener.clone(), publisher));
+        Ok(Call { lease, listener })
+    }
+
     /// What a server tells about itself, as a call that gives a ServerInfo; fresh asks anew what is remembered.
     #[pyo3(signature = (server=None, *, fresh=false))]
     fn server(&self, py: Python<'_>, server: Option<String>, fresh: bool) -> PyResult<Call> {
@@ -294,7 +331,6 @@ impl Client {
     /// when the call is dropped: an unload that comes after it finds the model. must_unload refuses a model that this
     /// server could not unload again.
     #[pyo3(signature = (model=None, *, server=None, context_length=None, keep_alive=None, must_unload=false))]
-    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn load(
         &self,
         py: Python<'_>,
@@ -397,6 +433,19 @@ impl Client {
         preset_dict(py, &presets)
     }
 
+    /// The aliases of the config by name: their routes in the order in which they are tried, each with what it sets of
+    /// server, model, context_length and keep_alive.
+    #[getter]
+    fn aliases<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let aliases = PyDict::new(py);
+        for (name, routes) in &self.0.settings().aliases {
+            let routes: Vec<_> =
+                routes.iter().map(|route| json::dict_of(py, route)).collect::<PyResult<_>>()?;
+            aliases.set_item(name, routes)?;
+        }
+        Ok(aliases)
+    }
+
     /// The configured servers: name and URL.
     #[getter]
     fn servers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -421,10 +470,7 @@ impl Client {
         let job = py.detach(|| arguments.job(&self.0)).map_err(|error| error::plain(py, &error))?;
         let runtime = runtime::runtime(py)?;
         let (operation, publisher) = Operation::begin();
-        let listener = on_events.map(|function| {
-            let interval = Duration::from_secs_f64(interval);
-            Arc::new(Listener { function: Mutex::new(Some(function)), interval })
-        });
+        let listener = on_events.map(|function| Arc::new(Listener::new(function, interval)));
         if listener.is_some() {
             operation.state().batch = Some(Queue::default());
         }

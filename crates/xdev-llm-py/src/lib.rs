@@ -9,6 +9,7 @@ mod arguments;
 mod awaiting;
 mod check;
 mod client;
+mod compare;
 mod error;
 mod json;
 mod memory;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use xdev_llm::doctor::Report;
 use xdev_llm::{ChatEvent, Error, ErrorKind, ModelInfo};
 
+use crate::compare::Compared;
 use crate::values::{Reply, ServerFacts, ServerState};
 use crate::{error, runtime};
 
@@ -31,6 +32,8 @@ pub(crate) enum Value {
     Report(Arc<Report>),
     /// Of the question for models.
     Models(Arc<Vec<ModelInfo>>),
+    /// Of several models that were asked the same.
+    Compared(Arc<Vec<Compared>>),
     /// Of what changes a server's memory, or tells of it.
     Json(Arc<serde_json::Value>),
 }
@@ -69,16 +72,26 @@ pub(crate) struct Queue(VecDeque<ChatEvent>);
 
 impl Queue {
     fn push(&mut self, event: &ChatEvent) {
-        match (self.0.back_mut(), event) {
-            (Some(ChatEvent::Text(text)), ChatEvent::Text(piece))
-            | (Some(ChatEvent::Reasoning(text)), ChatEvent::Reasoning(piece)) => text.push_str(piece),
-            _ => self.0.push_back(event.clone()),
+        if !self.0.back_mut().is_some_and(|last| join(last, event)) {
+            self.0.push_back(event.clone());
         }
     }
 
     /// Everything that arrived since the last call.
     pub(crate) fn take(&mut self) -> Vec<ChatEvent> {
         self.0.drain(..).collect()
+    }
+}
+
+/// Adds a piece of text to the event before it; false where they are not pieces of one thing.
+pub(crate) fn join(last: &mut ChatEvent, event: &ChatEvent) -> bool {
+    match (last, event) {
+        (ChatEvent::Text(text), ChatEvent::Text(piece))
+        | (ChatEvent::Reasoning(text), ChatEvent::Reasoning(piece)) => {
+            text.push_str(piece);
+            true
+        }
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::answer::Listener;
 use crate::awaiting::awaiting;
+use crate::compare::compared_list;
 use crate::json;
 use crate::operation::{Lease, Operation, Outcome, Step, Value, raise};
 use crate::runtime::{self, Visit};
@@ -41,6 +42,7 @@ impl<'py> IntoPyObject<'py> for Ended {
             }
             Ok(Value::Report(report)) => Ok(json::dict_of(py, &*report)?.into_any()),
             Ok(Value::Models(models)) => Ok(model_list(py, &models)?.into_any()),
+            Ok(Value::Compared(compared)) => Ok(compared_list(py, &compared)?.into_any()),
             Ok(Value::Json(value)) => json::to_python(py, &value),
             Err(failure) => Err(raise(py, &failure)),
         }
@@ -95,11 +97,15 @@ fn await_end<'py>(py: Python<'py>, lease: &Arc<Lease>) -> PyResult<Bound<'py, Py
 ///
 /// Dropping it cancels it; so does cancelling the task that awaits it.
 #[pyclass(frozen, module = "xdev_llm")]
-pub(crate) struct Call(pub(crate) Arc<Lease>);
+pub(crate) struct Call {
+    pub(crate) lease: Arc<Lease>,
+    /// As that of [`ChatRun`].
+    pub(crate) listener: Option<Arc<Listener>>,
+}
 
 impl Call {
     pub(crate) fn new(operation: Arc<Operation>) -> Call {
-        Call(Arc::new(Lease(operation)))
+        Call { lease: Arc::new(Lease(operation)), listener: None }
     }
 }
 
@@ -107,29 +113,37 @@ impl Call {
 impl Call {
     /// Waits for the result. Other threads go on, and Ctrl-C ends it.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        wait(py, &self.0.0)
+        wait(py, &self.lease.0)
     }
 
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        await_end(py, &self.0)
+        await_end(py, &self.lease)
     }
 
     /// Ends it with Interrupted, unless it has ended already.
     fn cancel(&self) {
-        self.0.0.cancel();
+        self.lease.0.cancel();
     }
 
     /// Whether it has ended.
     #[getter]
     fn done(&self) -> bool {
-        self.0.0.is_done()
+        self.lease.0.is_done()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        traverse(self.listener.as_ref(), &visit)
+    }
+
+    fn __clear__(&self) {
+        clear(&self.lease, self.listener.as_ref());
     }
 
     /// How far a load, an unload or a download is: a dict with the phase (loading_model, unloading_model or pulling_model) and
     /// what the server tells of it; None where nothing was told.
     #[getter]
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let progress = self.0.0.state().progress.clone();
+        let progress = self.lease.0.state().progress.clone();
         progress.map(|progress| json::dict_of(py, &progress)).transpose()
     }
 }
@@ -213,19 +227,29 @@ impl ChatRun {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let Some(listener) = &self.listener else { return Ok(()) };
-        // A listener that is being called is in use, and its circle is no garbage.
-        match listener.function.try_lock() {
-            Ok(function) => function.as_ref().map_or(Ok(()), |function| visit.call(function)),
-            Err(_) => Ok(()),
-        }
+        traverse(self.listener.as_ref(), &visit)
     }
 
     fn __clear__(&self) {
-        self.lease.0.cancel();
-        if let Some(listener) = &self.listener {
-            drop(listener.take());
-        }
+        clear(&self.lease, self.listener.as_ref());
+    }
+}
+
+/// Shows the garbage collector a listener's function.
+fn traverse(listener: Option<&Arc<Listener>>, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    let Some(listener) = listener else { return Ok(()) };
+    // A listener that is being called is in use, and its circle is no garbage.
+    match listener.function.try_lock() {
+        Ok(function) => function.as_ref().map_or(Ok(()), |function| visit.call(function)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Ends an operation that is part of garbage.
+fn clear(lease: &Lease, listener: Option<&Arc<Listener>>) {
+    lease.0.cancel();
+    if let Some(listener) = listener {
+        drop(listener.take());
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use xdev_llm::wire::Health;
 use xdev_llm::{
     ChatEvent as Event, Found, GenerationStats, Message, Part, Progress, ServerInfo as Info, ServerSource,
-    Timing, history, pick,
+    Taken, Timing, history, pick,
 };
 
 use crate::json;
@@ -22,12 +22,19 @@ pub(crate) struct ServerFacts {
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) source: ServerSource,
+    /// Which route of an alias led there.
+    pub(crate) route: Option<Taken>,
 }
 
 impl ServerFacts {
     /// For Python.
     pub(crate) fn to_json(&self) -> Value {
-        json!({"url": self.url, "kind": self.kind, "name": self.name, "source": source(&self.source)})
+        let mut facts =
+            json!({"url": self.url, "kind": self.kind, "name": self.name, "source": source(&self.source)});
+        if let Some(route) = &self.route {
+            facts["route"] = json!(route);
+        }
+        facts
     }
 }
 
@@ -43,12 +50,12 @@ fn source(source: &ServerSource) -> &'static str {
 /// A thing that happened while an answer arrived.
 ///
 /// `kind` is one of started, loading_model, reading_prompt, reasoning, text, text_was_reasoning, tool_call, usage,
-/// timing, extra and finished.
+/// timing, extra and finished; where several models are asked, also begun (its turn has come) and ended.
 #[pyclass(frozen, get_all, module = "xdev_llm")]
 pub(crate) struct ChatEvent {
     /// What happened.
     kind: &'static str,
-    /// A piece of text, for text, reasoning and finished (the reason); empty for the others.
+    /// A piece of text, for text, reasoning, finished (the reason) and ended (the failure); empty for the others.
     text: String,
     /// The share that is done, 0 to 1, where the server tells it.
     progress: Option<f32>,
@@ -64,6 +71,11 @@ impl ChatEvent {
 }
 
 impl ChatEvent {
+    /// An event that is no server's.
+    pub(crate) fn own(kind: &'static str, text: &str) -> ChatEvent {
+        ChatEvent { kind, text: text.to_owned(), progress: None, data: None }
+    }
+
     /// The event as Python sees it.
     pub(crate) fn new(py: Python<'_>, event: &Event) -> PyResult<ChatEvent> {
         let (kind, text, progress, data) = match event {
@@ -249,7 +261,8 @@ impl ChatReply {
         self.0.print_conversation()
     }
 
-    /// The server that answered: url, kind, name and source; None where none was reached.
+    /// The server that answered: url, kind, name and source, and for an alias its route: alias, taken (from 1) and tried,
+    /// each with server, model and why. None where none was reached.
     #[getter]
     fn server<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         self.0.server.as_ref().map(|server| json::dict_of(py, &server.to_json())).transpose()
@@ -371,6 +384,7 @@ impl From<Info> for ServerState {
                 kind: info.kind.as_str().to_owned(),
                 name: info.name,
                 source: info.source,
+                route: None,
             },
             version: info.version,
             health: info.health,
@@ -395,6 +409,7 @@ impl From<Found> for ServerState {
                 kind: found.kind.as_str().to_owned(),
                 name: found.name,
                 source: ServerSource::Discovered,
+                route: None,
             },
             version: found.version,
             health,

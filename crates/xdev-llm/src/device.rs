@@ -85,8 +85,10 @@ pub struct Holder {
 ///
 /// A GPU with memory of its own goes before one that shares main memory, the first before its equals. `visible` is the
 /// environment variable `CUDA_VISIBLE_DEVICES`: where it names indices, other GPUs of NVIDIA are left out, and all of
-/// them where it is empty or -1. Names of other forms (`GPU-…`, `MIG-…`) leave none out. A server that spreads a model
-/// over several GPUs can hold more than this one device tells.
+/// them where it is empty or -1. Names of other forms (`GPU-…`, `MIG-…`) leave none out. Indices are taken in the order
+/// of the bus, which is CUDA's where `CUDA_DEVICE_ORDER` is `PCI_BUS_ID` or all GPUs are alike.
+///
+/// A server that spreads a model over several GPUs can hold more than this one device tells.
 pub fn choose_gpu<'a>(devices: &'a [Device], visible: Option<&str>) -> Option<&'a Device> {
     let indices = visible.and_then(visible_indices);
     let is_visible = |device: &Device| match &indices {

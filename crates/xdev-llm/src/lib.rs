@@ -33,9 +33,9 @@ pub use chat::{
     ToolChoice, Usage,
 };
 pub use config::{
-    ENVIRONMENT, EngineSettings, Environment, Form, KEYS, Key, KeySource, Origin, Overrides, ServerChoice,
-    ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local, looks_like_key,
-    normalise_url, user_template,
+    ENVIRONMENT, EngineSettings, Environment, Form, KEYS, Key, KeySource, Origin, Overrides, RouteEntry,
+    ServerChoice, ServerEntry, ServerUrl, Setting, Settings, Shown, Variable, host_allowed, is_local,
+    looks_like_key, normalise_url, user_template,
 };
 pub use device::{Device, DeviceKind, DeviceSource, Holder, Vendor, choose_gpu};
 #[cfg(feature = "device")]
@@ -53,9 +53,9 @@ pub use store::{Access, Session, SessionSummary, Store, safe_name, write_atomic}
 
 #[cfg(feature = "client")]
 pub use client::{
-    ChatStream, Client, DeviceChange, Found, Limits, LoadRequest, Loaded, Look, MemoryEvent, MemoryTask,
-    Outcome, PORTS, Preview, Pulled, Scan, Server, ServerInfo, ServerSource, Switched, Unload, Unloaded,
-    doctor,
+    Answered, ChatStream, Client, Compared, Comparison, DeviceChange, Found, Limits, LoadRequest, Loaded,
+    Look, MemoryEvent, MemoryTask, Outcome, PORTS, Preview, Pulled, Question, Route, RoutedChat, Scan,
+    Server, ServerInfo, ServerSource, Switched, Taken, Tried, Unload, Unloaded, doctor,
 };
 
 /// The README's example compiles.

@@ -3,14 +3,22 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 #![cfg(feature = "client")]
 
+#[path = "behaviour/compare.rs"]
+mod compare;
 #[path = "behaviour/doctor.rs"]
 mod doctor;
 #[path = "behaviour/faults.rs"]
 mod faults;
 #[path = "behaviour/host.rs"]
 mod host;
+#[path = "behaviour/memory.rs"]
+mod memory;
+#[path = "behaviour/memory_faults.rs"]
+mod memory_faults;
 #[path = "behaviour/network.rs"]
 mod network;
+#[path = "behaviour/routes.rs"]
+mod routes;
 #[path = "behaviour/suite.rs"]
 mod suite;
 #[path = "behaviour/wire.rs"]

@@ -29,15 +29,36 @@ an error. The table of a named server, preset or kind is taken whole from the fi
 ## Trust
 
 A project's file comes with other people's folders. It may not set the keys marked \"your own file\", and it may not
-replace a server that has a key in your own file.
+replace a server that has a key in your own file, nor an alias of your own file.
 
 A key never stands in a file of settings. `api_key_env` names a variable that holds it, `api_key_file` a file that only
 you can read (`chmod 600`), of at most 16 KiB. A key is sent to the scheme, host and port of its own server and to no
 other; `localhost`, `127.0.0.1` and `[::1]` count as one host.
 
+## Aliases
+
+An alias is a name for a server and a model, and `--model fast`, the node's model and `model` here take it. It wins over a
+model of the same name. With several routes, the first is taken whose server answers and has the model; the next one also
+when a server goes away before it said anything. `server_info` tells which one it was.
+
+```toml
+[[aliases.fast]]
+server = \"http://192.168.1.20:1234\"
+model = \"qwen2.5-7b-instruct\"
+
+[[aliases.fast]]
+server = \"http://localhost:11434\"
+model = \"qwen2.5:3b\"
+
+[aliases.vision]
+model = \"google/gemma-3-12b\"
+```
+
+Beside an explicit server (`--server`, the node's server_url) only the alias's routes to that server count.
+
 ## Keys
 
-`NAME` is a name of your choice.
+`NAME` is a name of your choice; `[]` after it says that there may be several such tables.
 
 | key | value | default | may stand in | meaning |
 |---|---|---|---|---|

@@ -51,6 +51,14 @@ def presets():
         return xdev_llm.builtin_presets()
 
 
+def aliases():
+    """The names of the aliases; where the user's config is wrong, none: running a node names the fault."""
+    try:
+        return client().aliases
+    except xdev_llm.Error:
+        return {}
+
+
 def greet(client_id):
     """Remembers that a browser runs our JavaScript."""
     remember(_browsers, client_id, True)

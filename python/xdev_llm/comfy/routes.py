@@ -20,13 +20,17 @@ def register():
 
     @routes.get("/xdev_llm/models")
     async def models(request):
+        server, aliases = request.query.get("server") or None, []
         try:
-            info = await bridge.client().server(request.query.get("server") or None, fresh=True)
+            # They are there even where the server is not: that is what they are for.
+            aliases = _aliases(server)
+            info = await bridge.client().server(server, fresh=True)
         except xdev_llm.Error as error:
-            return _failed(web, error)
+            return _failed(web, error, aliases=aliases)
         server = {"url": info.url, "kind": info.kind, "name": info.name, "version": info.version}
         listed = [model.as_dict() for model in info.models]
-        return web.json_response({"server": server, "models": listed, "auto": info.auto, "notes": info.notes})
+        told = {"server": server, "models": listed, "auto": info.auto, "notes": info.notes, "aliases": aliases}
+        return web.json_response(told)
 
     @routes.get("/xdev_llm/servers")
     async def servers(request):
@@ -68,7 +72,20 @@ def register():
         return web.json_response({"version": xdev_llm.__version__})
 
 
-def _failed(web, error):
+def _aliases(server):
+    """The aliases of the config, each with its routes and, where none of them leads to the server, a word about it."""
+    client = bridge.client()
+    return [
+        {
+            "name": name,
+            "routes": routes,
+            "problem": dict(client.check("-", server=server, model=name)).get("model"),
+        }
+        for name, routes in client.aliases.items()
+    ]
+
+
+def _failed(web, error, **more):
     told = {"code": error.code, "message": error.message, "hint": error.hint}
     status = 400 if isinstance(error, ValueError) else 502
-    return web.json_response({"error": told}, status=status)
+    return web.json_response({"error": told, **more}, status=status)

@@ -37,6 +37,9 @@ pub(crate) struct PsArguments {
 pub(crate) struct LoadArguments {
     #[command(flatten)]
     pub(crate) target: TargetArguments,
+    /// Loads nothing, and says whether it would fit into memory
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `SwitchArguments` are the flags of `switch`.
@@ -90,7 +93,7 @@ pub(crate) struct UnloadArguments {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) server: ServerArguments,
-    /// Prints one JSON object: {"server","models":[…],"duration","freed_bytes"}
+    /// Prints one JSON object: {"server","models":[…],"duration","freed_bytes","device"}
     #[arg(long)]
     pub(crate) json: bool,
 }

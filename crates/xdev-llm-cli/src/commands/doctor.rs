@@ -34,10 +34,11 @@ async fn walk(arguments: &DoctorArguments) -> Result<Report, Failure> {
     let connect = async |client: Client| {
         let spinner = Spinner::start("connecting");
         let mut connector = Connector::new(client.clone(), settings::state_dir(client.settings()).to_owned());
-        let connected = connector.connect(&spinner).await;
+        let connected = connector.route(&client.settings().model, &spinner).await;
         spinner.clear();
-        let (connection, _) = kept.insert((connected?, connector));
-        Ok(connection.server.clone())
+        let (route, connection) = connected?;
+        kept = Some((connection, connector));
+        Ok(route)
     };
     let mut spinner: Option<Spinner> = None;
     let on_check = |check: &Check| {
@@ -53,7 +54,7 @@ async fn walk(arguments: &DoctorArguments) -> Result<Report, Failure> {
         }
         Ok(())
     };
-    doctor::walk(client, None, connect, on_check).await
+    doctor::walk(client, connect, on_check).await
 }
 
 fn print(check: &Check) -> Result<(), Failure> {

@@ -4,13 +4,13 @@
 
 use std::process::ExitCode;
 
-use xdev_llm::{Client, LoadState, ModelInfo, Result, Server};
+use xdev_llm::{Client, LoadState, ModelInfo, Result, Server, bytes_in_words};
 
 use crate::arguments::ModelsArguments;
 use crate::connect::Connector;
 use crate::output::{self, DIM, List, Outcome};
+use crate::settings;
 use crate::show::Spinner;
-use crate::{settings, words};
 
 /// Prints the models of the server.
 pub(crate) fn run(arguments: &ModelsArguments) -> Outcome {
@@ -65,11 +65,11 @@ fn cells(model: &ModelInfo) -> [Option<String>; 8] {
         Some(model.id.clone()),
         Some(model.kind.as_str().to_owned()),
         Some(model.state.as_str().to_owned()),
-        model.size_bytes.map(words::bytes),
+        model.size_bytes.map(bytes_in_words),
         context(model),
         model.quantization.clone(),
         (!model.capabilities.is_empty()).then(|| model.capabilities.join(", ")),
-        model.vram_bytes.map(words::bytes),
+        model.vram_bytes.map(bytes_in_words),
     ]
 }
 

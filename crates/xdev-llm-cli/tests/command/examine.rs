@@ -125,7 +125,7 @@ fn doctor_shows_proxies_without_their_passwords() {
 }
 
 /// What the completion script of bash would offer for the last word.
-fn complete(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
+pub(crate) fn complete(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
     let output = sandbox
         .command(&["--"])
         .args(words)

@@ -7,7 +7,11 @@
 
 mod ask;
 mod chat;
+mod compare;
 mod engine;
 mod examine;
+mod memory;
 mod offline;
+mod page;
+mod routes;
 mod sandbox;

@@ -93,7 +93,7 @@ pub(super) fn options(options: &Options) -> Value {
     json!({"just_in_time": options.just_in_time, "auto_evict": options.auto_evict, "max_loaded": options.max_loaded,
         "vram_total_bytes": options.vram_total_bytes, "ram_total_bytes": options.ram_total_bytes,
         "load_delay_ms": milliseconds(options.load_delay), "unload_delay_ms": milliseconds(options.unload_delay),
-        "load_failure": options.load_failure, "unload_sticks": options.unload_sticks,
+        "sleep_after_ms": options.sleep_after.map(milliseconds), "load_failure": options.load_failure, "unload_sticks": options.unload_sticks,
         "download_delay_ms": milliseconds(options.download_delay), "download_failure": options.download_failure,
         "download_paused": options.download_paused, "admin": options.admin})
 }
@@ -127,6 +127,10 @@ fn tell_option(options: &mut Options, name: &str, value: &Value) -> Result<(), S
         "ram_total_bytes" => options.ram_total_bytes = optional(value, Value::as_u64, fail)?,
         "load_delay_ms" => options.load_delay = time(value)?,
         "unload_delay_ms" => options.unload_delay = time(value)?,
+        "sleep_after_ms" => {
+            let time = |value: &Value| Duration::try_from_secs_f64(value.as_f64()? / 1e3).ok();
+            options.sleep_after = optional(value, time, fail)?;
+        }
         "load_failure" => options.load_failure = optional(value, text, fail)?,
         "unload_sticks" => options.unload_sticks = flag(value)?,
         "download_delay_ms" => options.download_delay = time(value)?,

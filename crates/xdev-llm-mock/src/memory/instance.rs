@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::load::Load;
 
+/// How long an instance that nobody has worked with yet stays at least.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// `InstanceState` says where an instance is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +60,8 @@ pub struct Instance {
     pub(super) serial: u64,
     pub(super) vram_limit: Option<u64>,
     pub(super) used: Instant,
+    /// Whether nobody has worked with it since its load: who waits for it is given a moment.
+    pub(super) fresh: bool,
     /// When its load began.
     pub(super) began: Instant,
     /// When the state it is in ends: a load or an unload.
@@ -78,6 +83,7 @@ impl Instance {
             serial,
             vram_limit: None,
             used: Instant::now(),
+            fresh: true,
             began: Instant::now(),
             changes_at: ready_at,
             stopped: Arc::default(),
@@ -86,7 +92,7 @@ impl Instance {
 
     pub(super) fn loaded(load: Load, serial: u64) -> Instance {
         let mut instance = Instance::loading(load, serial, Instant::now());
-        instance.state = InstanceState::Loaded;
+        (instance.state, instance.fresh) = (InstanceState::Loaded, false);
         instance
     }
 
@@ -136,7 +142,12 @@ impl Instance {
 
     /// Whether it was idle for as long as it may be.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        let idle = now.saturating_duration_since(self.used);
-        self.is_loaded() && self.running == 0 && self.keep.is_some_and(|keep| idle >= keep)
+        self.keep.is_some_and(|keep| self.is_idle(now, keep))
+    }
+
+    /// Whether it had no work for so long.
+    pub(super) fn is_idle(&self, now: Instant, time: Duration) -> bool {
+        let time = if self.fresh { time.max(MOMENT) } else { time };
+        self.is_loaded() && self.running == 0 && now.saturating_duration_since(self.used) >= time
     }
 }

@@ -81,7 +81,7 @@ impl Memory {
     fn take(&self, state: &mut State, index: usize) -> Lease {
         let instance = &mut state.instances[index];
         instance.running += 1;
-        instance.used = Instant::now();
+        (instance.used, instance.fresh) = (Instant::now(), false);
         Lease {
             memory: self.clone(),
             serial: instance.serial,
@@ -262,20 +262,27 @@ impl State {
         ids.iter().filter(|id| self.unload(id)).count()
     }
 
-    /// Drops everything at once, as the end of a process does.
-    pub(crate) fn clear_instances(&mut self) {
+    /// Drops everything at once and begins to load that model, as a process does that is started anew.
+    pub(crate) fn restart(&mut self, model: Option<&str>) {
+        if self.options.unload_sticks {
+            return;
+        }
         for index in 0..self.instances.len() {
             self.begin_unload(index);
             self.instances[index].changes_at = Instant::now();
         }
         self.settle(Instant::now());
+        if let Some(model) = model.and_then(|model| self.model(model)).cloned() {
+            let length = self.usual_context(&model);
+            self.begin_load(Load::new(&model.id, length));
+        }
     }
 
     /// Lets a model stay so long without work from now on; 0 sends it away once it is idle.
     pub(crate) fn keep(&mut self, model: &str, keep: Option<Duration>) {
         let now = Instant::now();
         for instance in self.instances.iter_mut().filter(|one| one.model == model) {
-            (instance.keep, instance.used) = (keep, now);
+            (instance.keep, instance.used, instance.fresh) = (keep, now, false);
         }
         self.settle(now);
     }
@@ -322,6 +329,7 @@ impl State {
         let now = Instant::now();
         let instance = &mut self.instances[index];
         instance.state = InstanceState::Loading;
+        instance.fresh = true;
         (instance.began, instance.changes_at) = (now, now + self.options.load_delay);
     }
 

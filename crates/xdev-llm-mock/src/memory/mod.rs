@@ -207,6 +207,11 @@ impl State {
                 self.begin_unload(index);
                 continue;
             }
+            if self.options.sleep_after.is_some_and(|time| self.instances[index].is_idle(now, time)) {
+                self.instances[index].state = InstanceState::Sleeping;
+                let model = self.instances[index].model.clone();
+                self.note(&model, Some(InstanceState::Sleeping));
+            }
             index += 1;
         }
     }

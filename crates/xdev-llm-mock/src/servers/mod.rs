@@ -29,8 +29,9 @@ pub(crate) enum Answer {
     Reply(Reply),
     Chat(Box<Chat>),
     Flow(Flow),
-    /// The reply, then a server that closes everything and is not there for as long as a load takes.
-    Restart(Reply),
+    /// The reply, then a server that closes everything, is not there for as long as a load takes, and comes back with that
+    /// model, or with none. Until it closes, it has what it had.
+    Restart(Reply, Option<String>),
     /// Never a byte.
     Silence,
 }

@@ -30,6 +30,11 @@ pub(super) fn answer(context: &Context<'_>) -> Answer {
         }
         ("POST", "/tokenize") => tokenize(context),
         ("POST", "/v1/chat/completions") => return chat(context),
+        ("GET", "/server_info") if context.shared.memory.state().options.admin => {
+            // With `config_format=json`, as a part of what it tells.
+            let model = json!({"enable_sleep_mode": true, "max_model_len": context.context_tokens()});
+            Reply::json(200, json!({"vllm_config": {"model_config": model}}).to_string())
+        }
         (method, "/sleep" | "/wake_up" | "/is_sleeping") if context.shared.memory.state().options.admin => {
             return match (method, path) {
                 ("GET", "/is_sleeping") => is_sleeping(context).into(),

@@ -85,6 +85,16 @@ fn a_load_blocks_and_is_listed_when_it_is_done() {
 }
 
 #[test]
+fn a_load_that_is_sent_away_before_it_is_there_fails() {
+    let mock = started(Personality::LmStudio04, |options| options.load_delay = Duration::from_secs(60));
+    let mut waiting = send(&mock, LOAD, &json!({"model": "google/gemma-3-12b"}));
+    until("the load begins", || (states(&mock).len() == 2).then_some(()));
+    assert_eq!(post(&mock, UNLOAD, &json!({"instance_id": "google/gemma-3-12b"})).status, 200);
+    let answer = read_all(&mut waiting, SOON);
+    assert_eq!((answer.status, answer.text().contains("canceled")), (500, true), "{}", answer.text());
+}
+
+#[test]
 fn a_load_goes_on_when_its_client_goes() {
     let mock = started(Personality::LmStudio04, |options| options.load_delay = Duration::from_millis(200));
     drop(send(&mock, LOAD, &json!({"model": "google/gemma-3-12b"})));
@@ -144,6 +154,11 @@ fn an_idle_model_goes_after_its_ttl() {
     let mock = Mock::start(Personality::LmStudio04);
     chat(&mock, json!({"model": "google/gemma-3-12b", "ttl": 1}));
     assert_eq!(loaded(&mock, "google/gemma-3-12b").len(), 1);
+    assert_eq!(
+        chat(&mock, json!({"model": "qwen2.5-vl-7b", "ttl": 0})).status,
+        200,
+        "it is there for its own chat"
+    );
     until("it goes", || loaded(&mock, "google/gemma-3-12b").is_empty().then_some(()));
 }
 
@@ -254,4 +269,15 @@ fn the_old_one_has_no_routes_to_manage() {
     }
     assert_eq!(chat(&mock, json!({"model": "google/gemma-3-12b"})).status, 200);
     assert_eq!(get(&mock, "/api/v0/models").json()["data"][1]["state"], "loaded");
+}
+
+#[test]
+fn an_embedding_model_is_loaded_by_an_embedding() {
+    let mock = Mock::start(Personality::LmStudio04);
+    let body = json!({"model": "text-embedding-nomic-embed-text-v1.5", "input": ["a", "b"], "ttl": 60});
+    let made = post(&mock, "/v1/embeddings", &body).json();
+    assert_eq!(made["data"].as_array().unwrap().len(), 2);
+    assert_eq!(states(&mock)[1], "text-embedding-nomic-embed-text-v1.5 loaded");
+    assert_eq!(get(&mock, "/mock/models").json()[3]["instances"][0]["keep_ms"], 60_000.0);
+    assert_eq!(post(&mock, "/v1/embeddings", &json!({"model": "x"})).status, 400);
 }

@@ -33,6 +33,8 @@ fn vllm_sleeps_in_developer_mode_only() {
     let sleeping = || get(&mock, "/is_sleeping").json()["is_sleeping"].clone();
     let tell = |path: &str| exchange(&mock, &request("POST", path, "", ""));
     assert_eq!(sleeping(), false);
+    let told = get(&mock, "/server_info?config_format=json").json();
+    assert_eq!(told["vllm_config"]["model_config"]["enable_sleep_mode"], true);
     let slept = tell("/sleep?level=1");
     assert_eq!((slept.status, slept.text().as_str(), sleeping()), (200, "", json!(true)));
     assert_eq!(states(&mock), ["smollm2 sleeping"]);

@@ -176,3 +176,25 @@ fn changes_are_told_as_they_come() {
     assert_eq!(values, ["loading", "loaded", "unloaded"], "{told:?}");
     assert_eq!((&smol[0]["event"], &smol[2]["data"]["exit_code"]), (&json!("model_status"), &json!(0)));
 }
+
+#[test]
+fn an_idle_model_sleeps_until_it_is_asked_for_an_answer() {
+    let mock = router(|options| options.sleep_after = Some(Duration::from_millis(100)));
+    load(&mock, SMOL);
+    until("it sleeps", || (value(&mock, SMOL) == "sleeping").then_some(()));
+    let own = get(&mock, &format!("/props?model={SMOL}")).json();
+    assert_eq!(
+        (&own["is_sleeping"], value(&mock, SMOL)),
+        (&json!(true), "sleeping".to_owned()),
+        "a look wakes nobody"
+    );
+    assert_eq!(message(&load(&mock, SMOL)), (400, "model is already running"));
+    assert_eq!(chat(&mock, json!({"model": SMOL})).status, 200);
+    until("it sleeps again", || (value(&mock, SMOL) == "sleeping").then_some(()));
+    assert_eq!(unload(&mock, SMOL).0, 200);
+    assert_eq!(value(&mock, SMOL), "unloaded");
+    // A server with one model sleeps as well.
+    let one = started(Personality::LlamaCpp, |options| options.sleep_after = Some(Duration::ZERO));
+    assert_eq!(get(&one, "/props").json()["is_sleeping"], true);
+    assert_eq!(chat(&one, json!({})).status, 200);
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::{Client, Limits, Look, Outcome, Server, ServerInfo, ServerSource};
+use super::{Client, Limits, Look, Outcome, Route, Server, ServerInfo, ServerSource};
 use crate::chat::{ChatRequest, Message, Sampling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, is_same_model, nearest, pick};
@@ -56,8 +56,8 @@ impl fmt::Display for Status {
 pub struct Check {
     /// How it came out.
     pub status: Status,
-    /// What was looked at: `proxy`, `localhost`, `config`, `port N`, `ports`, `url`, `server`, `token`, `health`, `model`
-    /// or `answer`.
+    /// What was looked at: `proxy`, `localhost`, `config`, `port N`, `ports`, `route`, `url`, `server`, `token`, `health`,
+    /// `model` or `answer`.
     pub name: String,
     /// What was seen, in the server's words where it said any.
     pub message: String,
@@ -114,21 +114,21 @@ impl Client {
         let connect = async |client: Client| {
             // What is remembered may be older than the fault.
             client.inner.chosen.forget(&());
-            let server = client.server(server).await?;
-            server.forget();
-            Ok(server)
+            let route = client.route(server, model).await?;
+            route.server.forget();
+            Ok(route)
         };
         let tell = |check: &Check| {
             on_check(check);
             Ok::<(), Infallible>(())
         };
-        let Ok(report) = walk(Ok(self.clone()), model, connect, tell).await;
+        let Ok(report) = walk(Ok(self.clone()), connect, tell).await;
         report
     }
 }
 
 /// Walks every step to an answer: this machine, the configuration that `client` came of, the known ports, the server
-/// that `connect` says will answer, one token of `model`; without a model it is the configured one.
+/// that `connect` says will answer, one token of the model there.
 ///
 /// `on_check` sees each check as soon as it is made, and its failure ends the walk. Dropping the future ends it too.
 ///
@@ -136,8 +136,7 @@ impl Client {
 /// Only what `on_check` gives; what the walk finds wrong is in the report.
 pub async fn walk<E>(
     client: Result<Client>,
-    model: Option<&str>,
-    connect: impl AsyncFnOnce(Client) -> Result<Server>,
+    connect: impl AsyncFnOnce(Client) -> Result<Route>,
     on_check: impl FnMut(&Check) -> std::result::Result<(), E>,
 ) -> std::result::Result<Report, E> {
     let mut walk = Walk { checks: Vec::new(), on_check };
@@ -149,7 +148,16 @@ pub async fn walk<E>(
             walk.ok("config", format!("read; your file is {file}"))?;
             walk.ports(&client).await?;
             match connect(client.clone()).await {
-                Ok(server) => walk.server(&server, model.unwrap_or(&client.settings().model)).await?,
+                Ok(route) => {
+                    if let Some(note) = route.note() {
+                        walk.warn(
+                            "route",
+                            note,
+                            "Start the servers of the routes before, or change the alias.",
+                        )?;
+                    }
+                    walk.server(&route.server, route.model.as_deref().unwrap_or("auto")).await?;
+                }
                 Err(error) => walk.fail("server", &error)?,
             }
         }

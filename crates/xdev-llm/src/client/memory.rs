@@ -29,6 +29,8 @@ use crate::wire::{Dialect, Manage};
 
 /// How long a load may take, and a server be silent about it; Ollama itself gives up after five minutes.
 const LOAD_PATIENCE: Duration = Duration::from_secs(600);
+/// How long a model may take to go.
+const UNLOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// The pauses between two looks at the list: short at first, because most models go at once.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -53,18 +55,22 @@ impl Server {
         )
     }
 
-    /// Unloads, and waits until the server's list has it no longer.
+    /// Unloads, and waits a minute until the server's list has it no longer. A model that is answering goes when its
+    /// answer is done.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the server cannot; [`ErrorKind::Server`] with what still holds the memory when it
-    /// did not go in a minute.
+    /// did not go.
     pub fn unload(&self, what: Unload) -> MemoryTask<Unloaded> {
+        self.unload_within(what, UNLOAD_PATIENCE)
+    }
+
+    /// Unloads as [`unload`](Server::unload) does, and waits that long.
+    pub fn unload_within(&self, what: Unload, patience: Duration) -> MemoryTask<Unloaded> {
         let server = self.clone();
-        MemoryTask::in_turn(
-            self.turn(),
-            true,
-            |events| async move { server.unload_now(&what, &events).await },
-        )
+        MemoryTask::in_turn(self.turn(), true, move |events| async move {
+            server.unload_now(&what, patience, &events).await
+        })
     }
 
     /// Loads a model and unloads all others: first the load where both fit, else first the unload.
@@ -143,7 +149,7 @@ impl Server {
         Arc::clone(memory.turns.entry(self.url().to_owned()).or_default())
     }
 
-    fn forget_models(&self) {
+    pub(super) fn forget_models(&self) {
         self.inner.models.forget(&self.place.shown);
         self.inner.infos.forget(&self.place.shown);
     }

@@ -5,12 +5,14 @@
 //! (`wire`), configuration files (`config`).
 
 mod chunked;
+mod compare;
 mod discover;
 pub mod doctor;
 mod http;
 mod http1;
 mod memory;
 mod retry;
+mod route;
 mod server;
 mod stream;
 mod ttl;
@@ -24,10 +26,12 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use url::Url;
 
+pub use compare::{Answered, Compared, Comparison, Question};
 pub use discover::{Found, Look, Outcome, PORTS, Scan};
 pub use memory::{
     DeviceChange, LoadRequest, Loaded, MemoryEvent, MemoryTask, Pulled, Switched, Unload, Unloaded,
 };
+pub use route::{Route, RoutedChat, Taken, Tried};
 pub use server::{Preview, Server, ServerInfo, ServerSource};
 pub use stream::{ChatStream, Limits};
 

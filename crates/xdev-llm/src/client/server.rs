@@ -16,13 +16,16 @@ use super::http::{Request, failed};
 use super::stream::{ChatStream, Limits};
 use crate::chat::ChatRequest;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::model::{ModelInfo, nearest, pick};
+use crate::history::estimate_tokens;
+use crate::model::{ModelInfo, is_same_model, nearest, pick};
 use crate::wire::{
     Answer, Api, Call, Dialect, Health, Identity, Investigation, ServerKind, Verdict, dialect, read_failure,
 };
 
 /// How long what a server said about itself holds.
 pub(super) const INFO_TTL: Duration = Duration::from_secs(60);
+/// Prompts with fewer tokens than this fit into every context that a server gives.
+const SURELY_FITS: usize = 2048;
 
 /// `ServerSource` says why this server was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -192,7 +195,7 @@ impl Server {
     }
 
     /// The models, shared with everybody who asks.
-    async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
+    pub(super) async fn known_models(&self) -> Result<Arc<[ModelInfo]>> {
         let ask = || async { Ok((self.ask_models().await?.into(), INFO_TTL)) };
         self.inner.models.get(self.place.shown.clone(), Instant::now, ask).await
     }
@@ -358,6 +361,36 @@ impl Server {
         let loaded = || self.inner.loaded_context(self.url(), request.model.as_deref().unwrap_or_default());
         request.context_length = request.context_length.or_else(loaded).or(self.place.context_length);
         Ok(request)
+    }
+
+    /// Refuses a model that it does not have: it would fetch it from the network.
+    pub(super) async fn insist_on(&self, model: Option<&str>) -> Result<()> {
+        let Some(model) = model.filter(|model| *model != "default_model") else { return Ok(()) };
+        if self.known_models().await?.iter().any(|known| is_same_model(model, &known.id)) {
+            return Ok(());
+        }
+        let hint = self.model_hint(Some(model)).await.unwrap_or_default();
+        Err(Error::new(
+            ErrorKind::NoModel,
+            format!("The server has no model `{model}`, and would download it; it was not asked to."),
+        )
+        .with_server(self.url())
+        .with_hint(format!("{hint} To have it, download it there yourself.").trim().to_owned()))
+    }
+
+    /// The context that a request is cut to without a word, because its prompt is surely longer.
+    pub(super) async fn cutting_context(&self, request: &ChatRequest) -> Option<u32> {
+        let estimate: usize = request.messages.iter().map(estimate_tokens).sum();
+        // Shorter ones fit everywhere; looking the context up costs a question a minute.
+        if estimate < SURELY_FITS || !self.dialect().await.ok()?.quirks().cuts_prompts {
+            return None;
+        }
+        let models = self.known_models().await.ok()?;
+        let id = request.model.as_deref()?;
+        let loaded = models.iter().find(|model| is_same_model(id, &model.id));
+        let context = request.context_length.or(loaded.and_then(|model| model.loaded_context_length))?;
+        // An estimate may be off by a quarter.
+        (estimate > context as usize / 4 * 5).then_some(context)
     }
 
     async fn ask_models(&self) -> Result<Vec<ModelInfo>> {

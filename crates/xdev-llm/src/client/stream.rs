@@ -87,6 +87,8 @@ pub struct ChatStream {
     ready: VecDeque<ChatEvent>,
     collector: Collector,
     clock: Clock,
+    /// The context that the prompt is cut to without a word, where it is longer.
+    context: Option<u32>,
     /// The bytes of text that came so far.
     length: usize,
     /// The whole reply, once it was judged; the caller still has its last events to see.
@@ -117,6 +119,8 @@ struct Opened {
     sent: Sent,
     /// When the request was about to be sent.
     sent_at: Instant,
+    /// The context that the prompt is cut to without a word, where it is longer.
+    context: Option<u32>,
 }
 
 /// The bytes of text that an event brings.
@@ -170,6 +174,7 @@ impl ChatStream {
             ready: VecDeque::new(),
             collector: Collector::default(),
             clock: Clock { asked: None, sent: None, first: None, last: None, heard: Instant::now() },
+            context: None,
             length: 0,
             judged: None,
             failure: None,
@@ -242,6 +247,7 @@ impl ChatStream {
                 match timeout(wait, opening).await {
                     Ok(Ok(mut opened)) => {
                         self.clock.sent = Some(opened.sent_at);
+                        self.context = opened.context;
                         self.collector.reply_mut().sent = std::mem::take(&mut opened.sent);
                         self.state = State::Reading(Box::new(opened));
                         Ok(())
@@ -407,6 +413,12 @@ impl ChatStream {
             reply.usage.input_tokens = Some(estimate as u64);
             reply.usage.estimated = true;
         }
+        if let Some(context) = self.context {
+            let estimate: usize = self.request.messages.iter().map(estimate_tokens).sum();
+            reply.warnings.push(format!(
+                "The prompt has about {estimate} tokens and the model's context {context}: the server leaves out what does not fit, without a word. Load the model with a longer context."
+            ));
+        }
         let must_call = matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
         if must_call && reply.tool_calls.is_empty() {
             reply.warnings.push(
@@ -486,6 +498,10 @@ async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) ->
     let dialect = server.dialect().await?;
     let request = server.resolve(request).await?;
     server.wake(request.model.as_deref()).await?;
+    if dialect.quirks().downloads_unknown_models {
+        server.insist_on(request.model.as_deref()).await?;
+    }
+    let context = server.cutting_context(&request).await;
     let mut call = dialect.chat(&request, !adjustment.no_stream)?;
     adjustment.apply(&mut call);
     let url = server.url_of(&call, &*dialect);
@@ -520,7 +536,7 @@ async fn open(server: Server, request: &ChatRequest, adjustment: &Adjustment) ->
         parameters: call.parameters,
         not_sent: call.not_sent,
     };
-    Ok(Opened { url, body: response.body, reader, bytes: Vec::new(), sent, sent_at })
+    Ok(Opened { url, body: response.body, reader, bytes: Vec::new(), sent, sent_at, context })
 }
 
 /// Reads the body of an answer with an error status, as far as it comes, and makes the error.

@@ -44,6 +44,12 @@ impl ServerUrl {
         self.origin.https
     }
 
+    /// Whether both lead to one server; `localhost`, `127.0.0.1` and `[::1]` count as one host.
+    pub fn is_same_server(&self, other: &ServerUrl) -> bool {
+        let path = |url: &ServerUrl| url.root.strip_prefix(&url.origin.to_string()).map(str::to_owned);
+        self.origin == other.origin && path(self) == path(other)
+    }
+
     pub(super) fn origin(&self) -> &UrlOrigin {
         &self.origin
     }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
+use super::alias::RouteEntry;
 use super::environment::Environment;
-use super::settings::{Overrides, ServerEntry};
+use super::settings::{Origin, Overrides, ServerEntry};
 use super::table::{Form, KEYS, Key};
 use crate::chat::Reasoning;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +41,8 @@ pub(super) struct ConfigFile {
     pub(super) discovery_ports: Option<Vec<u16>>,
     pub(super) engine: EngineTable,
     pub(super) servers: BTreeMap<String, ServerEntry>,
+    /// Lists, once a table that stands alone was made one.
+    pub(super) aliases: BTreeMap<String, Vec<RouteEntry>>,
     #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Map<String, serde_json::Value>>"))]
     pub(super) presets: BTreeMap<String, toml::Table>,
     #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Map<String, serde_json::Value>>"))]
@@ -111,6 +114,17 @@ impl ConfigFile {
                     None => error,
                 }
             })
+    }
+
+    /// Where a route of an alias stands: the file, and the line where that can still be found.
+    pub(super) fn place_of_route(origin: &Origin, alias: &str, index: usize) -> String {
+        let (Origin::Project(path) | Origin::User(path)) = origin else { return origin.to_string() };
+        let keys = ["aliases".to_owned(), alias.to_owned(), index.to_string(), "server".to_owned()];
+        let line = std::fs::read_to_string(path).ok().and_then(|text| line_of(&text, &keys));
+        match line {
+            Some(line) => format!("{}, line {line}", path.display()),
+            None => path.display().to_string(),
+        }
     }
 
     /// Reads the `XDEV_LLM_*` variables.
@@ -225,18 +239,22 @@ fn check_table(
                     .check(value)
                     .map_err(|problem| Problem::new(path, format!("`{dotted}` {problem}")))?;
             }
-            Row::Branch => match value {
-                toml::Value::Table(inner) => {
-                    check_name(path)?;
-                    check_table(inner, path, user_file)?;
+            Row::Branch { is_list } => {
+                check_name(path)?;
+                match value {
+                    toml::Value::Table(inner) => check_table(inner, path, user_file)?,
+                    toml::Value::Array(tables) if is_list => check_list(tables, path, user_file)?,
+                    _ => {
+                        return Err(Problem::new(
+                            path,
+                            format!("`{dotted}` is of type {}; it must be a table.", value.type_str()),
+                        ));
+                    }
                 }
-                _ => {
-                    return Err(Problem::new(
-                        path,
-                        format!("`{dotted}` is of type {}; it must be a table.", value.type_str()),
-                    ));
+                if is_list && value.is_table() {
+                    *value = vec![value.clone()].into();
                 }
-            },
+            }
             Row::Unknown(_) if name == "api_key" => return Err(key_in_file(path)),
             Row::Unknown(near) => {
                 let advice = match near {
@@ -254,16 +272,46 @@ fn check_table(
     Ok(())
 }
 
+/// Checks each table of a list, and that there is one.
+fn check_list(
+    tables: &mut [toml::Value],
+    path: &mut Vec<String>,
+    user_file: Option<&Path>,
+) -> Result<(), Problem> {
+    let dotted = path.join(".");
+    if tables.is_empty() {
+        return Err(Problem::new(path, format!("`{dotted}` is empty; it needs a table at least.")));
+    }
+    for (index, table) in tables.iter_mut().enumerate() {
+        let depth = path.len();
+        let checked = match table {
+            toml::Value::Table(inner) => check_table(inner, path, user_file),
+            other => Err(Problem::new(
+                path,
+                format!("`{dotted}` has an entry of type {}; each must be a table.", other.type_str()),
+            )),
+        };
+        checked.map_err(|mut problem| {
+            problem.path.insert(depth, index.to_string());
+            problem
+        })?;
+    }
+    Ok(())
+}
+
 /// `Row` is what the table of settings has at a path.
 enum Row {
     Leaf(&'static Key),
-    Branch,
+    /// A table, or as a list several of them.
+    Branch {
+        is_list: bool,
+    },
     /// Nothing; the nearest name that could stand there.
     Unknown(Option<&'static str>),
 }
 
 fn row(path: &[String]) -> Row {
-    let fits = |part: &str, name: &String| part == "NAME" || part == name.as_str();
+    let fits = |part: &str, name: &String| part.trim_end_matches("[]") == "NAME" || part == name.as_str();
     let below_parent =
         KEYS.iter().map(|key| (key, key.name.split('.').collect::<Vec<_>>())).filter(|(_, parts)| {
             parts.len() >= path.len()
@@ -274,23 +322,33 @@ fn row(path: &[String]) -> Row {
     for (key, parts) in below_parent {
         let part = parts[path.len() - 1];
         if fits(part, last) {
-            return if parts.len() == path.len() { Row::Leaf(key) } else { Row::Branch };
+            let is_list = part.ends_with("[]");
+            return if parts.len() == path.len() { Row::Leaf(key) } else { Row::Branch { is_list } };
         }
         siblings.push(part);
     }
     Row::Unknown(nearest(last, siblings))
 }
 
-/// Names of servers are typed on command lines and in URLs' place, so they are plain.
+/// Names of servers and aliases are typed on command lines, in place of URLs and models, so they are plain.
 fn check_name(path: &[String]) -> Result<(), Problem> {
-    let [_, name] = path else { return Ok(()) };
+    let [table, name] = path else { return Ok(()) };
+    let what = if table == "aliases" { "an alias" } else { "a server" };
+    if table == "aliases" && name == "auto" {
+        return Err(Problem::new(
+            path,
+            "an alias cannot be called `auto`, which is the loaded model; give it another name.",
+        ));
+    }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !name.is_empty() && name.len() <= 64 && name.chars().all(is_plain) {
         return Ok(());
     }
     Err(Problem::new(
         path,
-        "the name of a server must be 1 to 64 of the letters a to z and A to Z, digits, `-`, `_` and `.`.",
+        format!(
+            "the name of {what} must be 1 to 64 of the letters a to z and A to Z, digits, `-`, `_` and `.`."
+        ),
     ))
 }
 
@@ -321,18 +379,33 @@ fn key_in_file(path: &[String]) -> Problem {
     }
 }
 
-/// The line, from 1, on which the key at `path` stands.
+/// The line, from 1, on which the key at `path` stands; a number in it goes into a list, and is left out for a table
+/// that stands alone.
 fn line_of(text: &str, path: &[String]) -> Option<usize> {
     let parsed = DeTable::parse(text).ok()?;
     let mut table = parsed.get_ref();
-    let mut line = None;
-    for name in path {
-        let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+    let (mut line, mut names) = (None, path.iter());
+    while let Some(name) = names.next() {
+        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else {
+            if line.is_some() && name.parse::<usize>().is_ok() {
+                continue;
+            }
+            break;
+        };
         line = Some(line_at(text, key.span().start));
-        match value.get_ref() {
-            DeValue::Table(inner) => table = inner,
+        table = match value.get_ref() {
+            DeValue::Table(inner) => inner,
+            DeValue::Array(tables) => {
+                let index = names.next().and_then(|index| index.parse::<usize>().ok());
+                let Some(entry) = index.and_then(|index| tables.get(index)) else { break };
+                line = Some(line_at(text, entry.span().start));
+                match entry.get_ref() {
+                    DeValue::Table(inner) => inner,
+                    _ => break,
+                }
+            }
             _ => break,
-        }
+        };
     }
     line
 }

@@ -6,6 +6,7 @@
 //! `wire`), connecting (`client`).
 
 mod address;
+mod alias;
 mod environment;
 mod file;
 mod secret;
@@ -14,6 +15,7 @@ mod show;
 mod table;
 
 pub use address::{ServerUrl, host_allowed, is_local, normalise_url};
+pub use alias::RouteEntry;
 pub use environment::Environment;
 pub use secret::{KeySource, looks_like_key};
 pub use settings::{EngineSettings, Origin, Overrides, ServerChoice, ServerEntry, Setting, Settings};

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::address::{
     LM_STUDIO_PORT, OLLAMA_PORT, ServerUrl, host_variable_url, normalise_url, without_scheme,
 };
+use super::alias::RouteEntry;
 use super::environment::Environment;
 use super::file::ConfigFile;
 use super::secret::{BoundKey, bind_keys, looks_like_key};
@@ -187,6 +188,8 @@ pub struct Settings {
     pub discovery_ports: Setting<Vec<u16>>,
     /// The servers that have a name.
     pub servers: BTreeMap<String, Setting<ServerEntry>>,
+    /// Names that stand for a server and a model, each with its routes in the order in which they are tried.
+    pub aliases: BTreeMap<String, Setting<Vec<RouteEntry>>>,
     /// The user's own presets as they stand in the files; `preset` reads them.
     pub presets: BTreeMap<String, Setting<toml::Table>>,
     /// Rows for servers of unknown kinds as they stand in the files; `wire` reads them.
@@ -280,6 +283,7 @@ impl Settings {
             settings.server = Setting { value: Some(url.shown), origin: Origin::ServerVariable(variable) };
         }
         settings.check_server()?;
+        settings.check_aliases()?;
         Ok(settings)
     }
 
@@ -312,6 +316,7 @@ impl Settings {
             discovery_ports: pick(layers, "discovery_ports", |file| file.discovery_ports.clone())
                 .or(Vec::new()),
             servers: collect(layers, "servers", |file| &file.servers),
+            aliases: collect(layers, "aliases", |file| &file.aliases),
             presets: collect(layers, "presets", |file| &file.presets),
             kinds: collect(layers, "kinds", |file| &file.kinds),
             engine: EngineSettings {
@@ -410,7 +415,8 @@ fn resolve_key_files(user: &mut ConfigFile, user_file: &Path) {
     }
 }
 
-/// Refuses a project's file that gives another meaning to a name that has a key in the user's file.
+/// Refuses a project's file that gives another meaning to a name that has a key in the user's file, and to the user's
+/// aliases: whoever types one means those servers and no others.
 fn refuse_redirects(
     project: &ConfigFile,
     project_path: &Path,
@@ -422,15 +428,20 @@ fn refuse_redirects(
             .get(*name)
             .is_some_and(|entry| entry.api_key_env.is_some() || entry.api_key_file.is_some())
     };
-    match project.servers.keys().find(has_key) {
-        None => Ok(()),
-        Some(name) => Err(config_error(format!(
-            "{}: `servers.{name}` may not replace the server of that name in {}, because that one has a key.",
-            project_path.display(),
-            user_file.display()
+    let (project_path, user_file) = (project_path.display(), user_file.display());
+    if let Some(name) = project.servers.keys().find(has_key) {
+        return Err(config_error(format!(
+            "{project_path}: `servers.{name}` may not replace the server of that name in {user_file}, because that one has a key."
         ))
-        .with_hint(format!("Give the server in {} another name.", project_path.display()))),
+        .with_hint(format!("Give the server in {project_path} another name.")));
     }
+    if let Some(name) = project.aliases.keys().find(|name| user.aliases.contains_key(*name)) {
+        return Err(config_error(format!(
+            "{project_path}: `aliases.{name}` may not replace the alias of that name in {user_file}."
+        ))
+        .with_hint(format!("Give the alias in {project_path} another name.")));
+    }
+    Ok(())
 }
 
 /// The server that the servers' own variables name.

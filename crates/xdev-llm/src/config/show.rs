@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use super::alias::RouteEntry;
 use super::settings::{Origin, ServerEntry, Setting, Settings};
 use crate::chat::Reasoning;
 
@@ -59,6 +60,7 @@ impl Settings {
             add(name, path.display().to_string(), &path.origin);
         }
         lines.extend(show_servers(&self.servers));
+        lines.extend(show_aliases(&self.aliases));
         for key in &self.keys {
             lines.push(Shown { key: key.key.clone(), value: key.describe(), origin: key.origin.clone() });
         }
@@ -91,6 +93,21 @@ fn show_servers(servers: &BTreeMap<String, Setting<ServerEntry>>) -> Vec<Shown> 
                     origin: entry.origin.clone(),
                 });
             }
+        }
+    }
+    lines
+}
+
+/// A line for each route, numbered in the order in which they are tried.
+fn show_aliases(aliases: &BTreeMap<String, Setting<Vec<RouteEntry>>>) -> Vec<Shown> {
+    let mut lines = Vec::new();
+    for (name, routes) in aliases {
+        for (index, route) in routes.iter().enumerate() {
+            lines.push(Shown {
+                key: format!("aliases.{name}[{}]", index + 1),
+                value: toml::Value::try_from(route).map_or_else(|_| String::new(), |value| value.to_string()),
+                origin: routes.origin.clone(),
+            });
         }
     }
     lines

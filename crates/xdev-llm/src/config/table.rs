@@ -84,7 +84,7 @@ impl Form {
 /// `Key` is one row of the table of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// The name in the file; `NAME` stands for any name.
+    /// The name in the file; `NAME` stands for any name, and `[]` after it says that several tables may have it.
     pub name: &'static str,
     /// The values it takes.
     pub form: Form,
@@ -118,6 +118,7 @@ const REASONING: Form = Form::Choice(&["default", "off", "low", "medium", "high"
 const API: Form = Form::Choice(&["auto", "openai", "ollama", "lmstudio"]);
 const CONTEXT_LENGTH: Form = Form::Integer(256, 16_777_216);
 const CONCURRENCY: Form = Form::Integer(1, 256);
+const KEEP_ALIVE: Form = Form::Integer(-1, u32::MAX as i64);
 
 /// Every setting of the configuration, in the order of the documentation.
 pub const KEYS: &[Key] = &[
@@ -154,6 +155,10 @@ pub const KEYS: &[Key] = &[
     Key::new("servers.NAME.concurrency", CONCURRENCY, "4", "Requests sent to this server at a time."),
     Key::new("servers.NAME.context_length", CONTEXT_LENGTH, "8192", "The context length to load models with, in tokens."),
     Key::new("servers.NAME.api", API, "\"auto\"", "The API to speak; \"auto\" takes the best the server has."),
+    Key::new("aliases.NAME[].server", Form::Text, "\"http://192.168.1.20:1234\"", "Where this route of the alias goes: a URL, or a name under [servers]; without one, the server that is asked otherwise."),
+    Key::new("aliases.NAME[].model", Form::Text, "\"qwen2.5-7b-instruct\"", "The model this route asks for, never another alias; without one, as \"auto\"."),
+    Key::new("aliases.NAME[].context_length", CONTEXT_LENGTH, "8192", "The context length to load the model with on this route, in tokens."),
+    Key::new("aliases.NAME[].keep_alive", KEEP_ALIVE, "600", "Seconds the model stays loaded after an answer on this route; -1 for ever, 0 not at all."),
     Key::new("presets.NAME", Form::Table, "{ temperature = 0.4, system = \"Answer with tags only.\" }", "A preset of your own: sampling values by their request names, and `system`."),
     Key::new("kinds.NAME", Form::Table, "{}", "What a server of an unknown kind can do."),
 ];
@@ -229,7 +234,10 @@ pub fn user_template() -> String {
         let (parent, leaf) = name.rsplit_once('.').unwrap_or(("", &name));
         if parent != table {
             parent.clone_into(&mut table);
-            let _ = write!(text, "\n#[{table}]\n");
+            let _ = match table.strip_suffix("[]") {
+                Some(list) => write!(text, "\n#[[{list}]]\n"),
+                None => write!(text, "\n#[{table}]\n"),
+            };
         }
         let _ = write!(text, "\n# {} It is {}.\n#{leaf} = {}\n", key.meaning, key.form, key.example);
     }

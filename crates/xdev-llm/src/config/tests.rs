@@ -229,6 +229,33 @@ fn wrong_files_are_told_with_file_line_key_and_cure() {
         ("[servers.\"a b\"]\nurl = \"http://h\"", 1, "the name of a server"),
         ("[servers.x]\nurl = \"http://h\"\napi = \"opneai\"", 3, "Did you mean \"openai\"?"),
         ("[servers.x]\nurl = \"http://h\"\napi_key_env = \"A\"\napi_key_file = \"b\"", 1, "both"),
+        (
+            "[[aliases.x]]\nmodel = \"m\"\n[[aliases.x]]\nmodle = \"m\"",
+            4,
+            "unknown key `aliases.x.modle`. Did you mean `model`?",
+        ),
+        ("[aliases.x]\nkeep_alive = -2", 2, "`aliases.x.keep_alive` is -2; it must be"),
+        (
+            "[aliases.x]\nmodel = \"m\"\nserver = \"wrok\"\n[servers.work]\nurl = \"http://h\"",
+            3,
+            "Did you mean the configured server \"work\"?",
+        ),
+        (
+            "[[aliases.x]]\nmodel = \"m\"\n[[aliases.x]]\nmodel = \"m\"\nserver = \"h:80\"",
+            5,
+            "the server of `aliases.x`: Invalid server URL",
+        ),
+        (
+            "[aliases]\nx = [{ model = \"m\" },\n{ server = \"http://h:99999\" }]",
+            3,
+            "the server of `aliases.x`: Invalid server URL",
+        ),
+        ("[aliases]\nx = \"m\"", 2, "`aliases.x` is of type string; it must be a table."),
+        ("[aliases]\nx = []", 2, "`aliases.x` is empty; it needs a table at least."),
+        ("[aliases]\nx = [{ model = \"m\" },\n\"m\"]", 3, "`aliases.x` has an entry of type string"),
+        ("[aliases.auto]\nmodel = \"m\"", 1, "an alias cannot be called `auto`"),
+        ("[aliases.\"a,b\"]\nmodel = \"m\"", 1, "the name of an alias"),
+        ("[[servers.x]]\nurl = \"http://h\"", 1, "`servers.x` is of type array; it must be a table."),
         ("a = 1\nb = = 2", 2, "this is not TOML"),
         ("model = \"a\"\nmodel = \"b\"", 2, "this is not TOML"),
     ] {
@@ -287,6 +314,66 @@ fn a_projects_file_may_not_redirect_a_name_with_a_key() {
     let settings = place.load();
     assert_eq!(settings.servers["work"].url, "http://here");
     assert!(matches!(settings.servers["work"].origin, Origin::Project(_)));
+}
+
+#[test]
+fn an_alias_is_a_list_of_routes_or_one_table() {
+    let place = Place::new().user(
+        "[servers.work]\nurl = \"http://work\"\n[[aliases.fast]]\nserver = \"work\"\nmodel = \"a\"\nkeep_alive = -1\n\
+         [[aliases.fast]]\nserver = \"http://h:1\"\n[[aliases.fast]]\n[aliases.vision]\nmodel = \"v\"\ncontext_length = 4096\nserver = \"\"",
+    );
+    let settings = place.load();
+    let entry = |server: Option<&str>, model: Option<&str>| RouteEntry {
+        server: server.map(str::to_owned),
+        model: model.map(str::to_owned),
+        ..RouteEntry::default()
+    };
+    let first = RouteEntry { keep_alive: Some(-1), ..entry(Some("work"), Some("a")) };
+    assert_eq!(*settings.aliases["fast"], [first, entry(Some("http://h:1"), None), entry(None, None)]);
+    let vision = RouteEntry { context_length: Some(4096), ..entry(None, Some("v")) };
+    assert_eq!(*settings.aliases["vision"], [vision], "an empty server counts as none");
+    let shown = settings.show();
+    let shown: Vec<_> = shown
+        .iter()
+        .filter(|line| line.key.starts_with("aliases."))
+        .map(|line| (line.key.as_str(), line.value.trim().replace('\n', " ")))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("aliases.fast[1]", "{ keep_alive = -1, model = \"a\", server = \"work\" }".to_owned()),
+            ("aliases.fast[2]", "{ server = \"http://h:1\" }".to_owned()),
+            ("aliases.fast[3]", "{}".to_owned()),
+            ("aliases.vision[1]", "{ context_length = 4096, model = \"v\" }".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_projects_file_may_add_aliases_and_not_replace_the_users() {
+    let users =
+        "[servers.work]\nurl = \"http://work\"\napi_key_env = \"K\"\n[aliases.fast]\nserver = \"work\"";
+    let place = Place::new().user(users).project("[aliases.slow]\nserver = \"work\"").variable("K", "k");
+    let settings = place.load();
+    assert!(matches!(settings.aliases["slow"].origin, Origin::Project(_)));
+    assert!(matches!(settings.aliases["fast"].origin, Origin::User(_)));
+    let place = Place::new().user(users).project("[[aliases.fast]]\nserver = \"http://evil\"");
+    let error = place.error();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("xdev-llm.toml: `aliases.fast` may not replace"), "{error}");
+    assert!(error.hint().contains("another name"), "{}", error.hint());
+    // What a project's alias names gets no key but the one bound to that very origin.
+    let place = place.project("[[aliases.slow]]\nserver = \"http://evil\"").variable("K", "k");
+    assert_eq!(key(&place.load(), "http://evil"), None);
+}
+
+#[test]
+fn the_server_of_an_alias_is_refused_unseen_where_it_holds_a_secret() {
+    for server in ["http://user:secret-k@h", "sk-secret-k-12345", "user:secret-k@h"] {
+        let error = Place::new().user(&format!("[aliases.x]\nserver = \"{server}\"")).error();
+        let shown = format!("{error} {error:?} {}", error.hint());
+        assert!(!shown.contains("secret-k") && shown.contains("line 2"), "{server}: {shown}");
+    }
 }
 
 #[test]
@@ -518,9 +605,13 @@ fn schema() -> serde_json::Value {
     for key in KEYS {
         let mut node = &mut schema;
         for part in key.name.split('.') {
-            let step = if part == "NAME" { "additionalProperties" } else { "properties" };
+            let is_name = part.starts_with("NAME");
+            let step = if is_name { "additionalProperties" } else { "properties" };
             node = node.get_mut(step).unwrap_or_else(|| panic!("{} is not in the types", key.name));
-            if part != "NAME" {
+            if part.ends_with("[]") {
+                node = node.get_mut("items").expect("the types have a list, too");
+            }
+            if !is_name {
                 node = node.get_mut(part).unwrap_or_else(|| panic!("{} is not in the types", key.name));
             }
             // These are the types' own words, for readers of the code.
@@ -563,14 +654,20 @@ fn leaves(node: &serde_json::Value) -> usize {
     match (node.get("properties").and_then(|all| all.as_object()), node.get("additionalProperties")) {
         (Some(all), _) => all.values().map(leaves).sum(),
         (None, Some(named)) if named.get("properties").is_some() => leaves(named),
+        (None, Some(named)) if named.get("items").is_some() => leaves(&named["items"]),
         _ => 1,
     }
 }
 
 #[test]
 fn the_schema_in_docs_is_current() {
-    let schema = schema();
+    let mut schema = schema();
     assert_eq!(leaves(&schema), KEYS.len(), "a field of the types is not in the table of settings");
+    // A table that stands alone is a list of one.
+    let aliases = &mut schema["properties"]["aliases"]["additionalProperties"];
+    let mut list = aliases.take();
+    list["minItems"] = json!(1);
+    *aliases = json!({"anyOf": [list["items"], list]});
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.schema.json");
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -61,13 +61,22 @@ pub fn holders(device: &Device) -> Vec<Holder> {
 fn nvml() -> Option<&'static Nvml> {
     static NVML: OnceLock<Option<Nvml>> = OnceLock::new();
     NVML.get_or_init(|| {
-        let opened = Nvml::init();
+        let opened = Nvml::builder().lib_path(library()?.as_os_str()).init();
         if let Err(error) = &opened {
             tracing::debug!(%error, "no GPU of NVIDIA");
         }
         opened.ok()
     })
     .as_ref()
+}
+
+/// Where the driver puts its library. On Windows by its whole path, so that no other folder's file is taken for it.
+fn library() -> Option<PathBuf> {
+    if cfg!(windows) {
+        let root = std::env::var_os("SystemRoot")?;
+        return Some(Path::new(&root).join("System32").join("nvml.dll"));
+    }
+    (!cfg!(target_os = "macos")).then(|| PathBuf::from("libnvidia-ml.so.1"))
 }
 
 fn nvidia(main: Option<&Device>) -> Vec<Device> {

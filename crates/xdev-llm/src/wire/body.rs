@@ -52,7 +52,9 @@ impl<'a> Fields<'a> {
     pub(super) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
         match keep_alive {
             // LM Studio's `ttl` is a positive number of seconds.
-            Some(KeepAlive::Forever) if self.quirks.wire_name(Parameter::KeepAlive) == Some("ttl") => {
+            Some(KeepAlive::Forever | KeepAlive::Seconds(0))
+                if self.quirks.wire_name(Parameter::KeepAlive) == Some("ttl") =>
+            {
                 self.not_sent.push("keep_alive".into());
             }
             Some(KeepAlive::Forever) => self.put(Parameter::KeepAlive, "keep_alive", Some(json!(-1))),

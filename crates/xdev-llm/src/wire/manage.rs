@@ -234,6 +234,20 @@ pub fn mark_loaded(models: &mut Vec<ModelInfo>, listing: &Listing) {
     }
 }
 
+/// The file of a model, as llama.cpp's list of models tells it: in the flags of the router's child, or as the model's name.
+pub fn model_file(body: &Value, id: &str) -> Option<std::path::PathBuf> {
+    let entry = json::list(body, "data").iter().find(|entry| json::text(entry, "id") == Some(id))?;
+    let flags = entry.get("status").map_or(&[][..], |status| json::list(status, "args"));
+    let after = flags.iter().position(|flag| matches!(flag.as_str(), Some("--model" | "-m")));
+    let path = match after {
+        Some(at) => flags.get(at + 1)?.as_str()?,
+        None => id,
+    };
+    let path = std::path::PathBuf::from(path);
+    // A relative one is relative to the server's folder, which is not told.
+    path.is_absolute().then_some(path)
+}
+
 /// Makes a POST of a few fields.
 fn post<const N: usize>(path: &str, fields: [(&str, Value); N]) -> Call {
     let body: Map<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -159,6 +159,10 @@ pub struct Quirks {
     pub health: HealthRule,
     /// How its models are loaded and unloaded.
     pub management: Management,
+    /// Whether it downloads a model that it is asked for and does not have.
+    pub downloads_unknown_models: bool,
+    /// Whether it cuts a prompt that is longer than the context, without a word.
+    pub cuts_prompts: bool,
 }
 
 impl Quirks {
@@ -345,6 +349,8 @@ fn row(
         health_path: health_path.to_owned(),
         health,
         management: Management::None,
+        downloads_unknown_models: false,
+        cuts_prompts: false,
     }
 }
 
@@ -410,12 +416,14 @@ fn speaking() -> Vec<Quirks> {
     ollama.parameters.insert(KeepAlive, "keep_alive".to_owned());
     ollama.reasoning = ReasoningSwitch::Think;
     ollama.tool_choice = ToolChoiceForm::None;
+    ollama.cuts_prompts = true;
     rows.push(ollama);
 
     // What the compatible API takes; the rest it drops without a word.
     let mut compatible = row(ServerKind::OLLAMA_OPENAI, "Ollama", &[], "/api/version", key("version"));
     compatible.reasoning = effort;
     compatible.tool_choice = ToolChoiceForm::None;
+    compatible.cuts_prompts = true;
     rows.push(compatible);
 
     // LM Studio's own API shows loading and reading, and takes one question without a history.
@@ -449,7 +457,9 @@ fn speaking() -> Vec<Quirks> {
     rows.push(row(ServerKind::TABBYAPI, "TabbyAPI", VLLM, "/health", HealthRule::Status));
     // mlx_lm: no grammar, and a crash on stream_options without include_usage (we always send it). mlx_lm/server.py.
     let mlx = row(ServerKind::MLX, "mlx_lm", VLLM, "/health", key("status"));
-    rows.push(without(mlx, &[JsonObject, JsonSchema]));
+    let mut mlx = without(mlx, &[JsonObject, JsonSchema]);
+    mlx.downloads_unknown_models = true;
+    rows.push(mlx);
     rows.push(row(ServerKind::LOCALAI, "LocalAI", LLAMA, "/readyz", HealthRule::Status));
     rows.push(row(ServerKind::JAN, "Jan", LLAMA, "/v1/models", HealthRule::Models));
     let webui = "text-generation-webui";

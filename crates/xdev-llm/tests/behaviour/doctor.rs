@@ -173,7 +173,7 @@ async fn what_was_remembered_is_asked_anew() {
 async fn a_wrong_configuration_is_a_check_too() {
     let error = Error::new(ErrorKind::Config, "line 3 is wrong");
     let nobody = async |_| panic!("without a configuration nobody is asked");
-    let report = doctor::walk(Err(error), None, nobody, |_| Ok::<(), ()>(())).await.unwrap();
+    let report = doctor::walk(Err(error), nobody, |_| Ok::<(), ()>(())).await.unwrap();
     assert_eq!((report.works, names(&report)), (false, vec!["proxy", "localhost", "config"]));
     let config = find(&report, "config");
     assert_eq!((config.status, config.message.as_str()), (Status::Fail, "line 3 is wrong"));
@@ -183,8 +183,8 @@ async fn a_wrong_configuration_is_a_check_too() {
 async fn who_listens_can_end_the_walk() {
     let mock = Mock::start(Personality::Generic);
     let url = mock.url();
-    let connect = async |client: Client| client.server(Some(&url)).await;
+    let connect = async |client: Client| client.route(Some(&url), None).await;
     let stop = |check: &Check| if check.name == "model" { Err("enough") } else { Ok(()) };
-    let ended = doctor::walk(Ok(client()), None, connect, stop).await;
+    let ended = doctor::walk(Ok(client()), connect, stop).await;
     assert_eq!((ended, mock.chats().len()), (Err("enough"), 0));
 }

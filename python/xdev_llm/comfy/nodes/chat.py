@@ -123,7 +123,7 @@ INPUTS = (
 OUTPUTS = (
     Output("response", "STRING", "The answer, without any thinking."),
     Output("full_conversation", "STRING", "The whole conversation with this answer, as JSON for message_history."),
-    Output("server_info", "STRING", "Which server answered, its state and its models, as JSON."),
+    Output("server_info", "STRING", "Which server answered, by which route of an alias, its state and its models, as JSON."),
     Output("generation_stats", "STRING", "Tokens, times, every parameter that was sent, and those the server does not take, as JSON."),
     Output("reasoning", "STRING", "The model's thinking, where it shows any."),
 )
@@ -204,13 +204,15 @@ def _instead(error, node_id, values):
 
 async def _server_info(reply):
     """Which server answered, and what it has; an answer is not spoilt by a list that fails."""
-    info = {"server": reply.server, "model": reply.model, "notes": reply.notes}
+    server = reply.server
+    route = server.pop("route", None)
+    info = {"server": server, "model": reply.model, "notes": reply.notes, **({"route": route} if route else {})}
     try:
-        found = await bridge.look(bridge.client().server(reply.server["url"]), shared.PATIENCE)
+        found = await bridge.look(bridge.client().server(server["url"]), shared.PATIENCE)
     except (xdev_llm.Error, TimeoutError) as error:
         info["notes"] = [*reply.notes, f"The server's state could not be read: {error}"]
         return info
-    info["server"] = {**reply.server, "version": found.version, "health": found.health}
+    info["server"] = {**server, "version": found.version, "health": found.health}
     info["models"] = [model.as_dict() for model in found.models]
     return info
 
@@ -240,7 +242,7 @@ async def fingerprint(node_id, **values):
         return float("nan")
     model = values.get("model", "auto")
     marks = [bridge.times_replaced(node_id)]
-    if model in ("", "auto") and values.get("server_url") is not None:
+    if values.get("server_url") is not None and (model in ("", "auto") or model in bridge.aliases()):
         detects = values.get("auto_detect_server", True) is not False
         try:
             target = bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)

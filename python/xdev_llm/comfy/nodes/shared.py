@@ -19,7 +19,7 @@ TEXT = {"multiline": True, "dynamicPrompts": False}
 MODEL = Input(
     "model",
     "STRING",
-    "The model's id. \"auto\" takes the one that is loaded. A name that is not in the list is kept and tried.",
+    "The model's id, or an alias from your xdev-llm config. \"auto\" takes the one that is loaded. A name that is not in the list is kept and tried.",
     default="auto",
     options={"xdev_llm_models": "server_url"},
 )

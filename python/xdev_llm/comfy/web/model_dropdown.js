@@ -1,8 +1,8 @@
 /**
  * The dropdown of models, and the server behind it.
  *
- * A STRING input with the marker "xdev_llm_models" is drawn as a combo. Its list is what the server has at present; its
- * value is the user's, whether listed or not, and is never changed by a list that arrives.
+ * A STRING input with the marker "xdev_llm_models" is drawn as a combo. Its list is the user's aliases and what the server
+ * has at present; its value is the user's, whether listed or not, and is never changed by a list that arrives.
  */
 import { app } from "../../scripts/app.js";
 import { askModels } from "./routes.js";
@@ -34,7 +34,7 @@ export class ModelDropdown {
     this.reply = null;
     this.asked = 0;
     this.value = widget.value;
-    this.#fill([]);
+    this.#fill();
 
     widget.callback = chain(widget.callback, (value) => this.#chosen(value));
     const server = widgetNamed(node, serverWidgetName);
@@ -66,7 +66,7 @@ export class ModelDropdown {
     const reply = await askModels(server, { fresh });
     if (asked !== this.asked) return;
     this.reply = reply;
-    this.#fill(reply.data?.models ?? []);
+    this.#fill();
     this.#describe();
   }
 
@@ -84,20 +84,26 @@ export class ModelDropdown {
     return widgets.length === 1 && typeof only.value === "string" ? only.value : null;
   }
 
-  #fill(models) {
+  #aliases() {
+    return (this.reply?.data ?? this.reply?.told)?.aliases ?? [];
+  }
+
+  #fill() {
+    const models = [...(this.reply?.data?.models ?? [])];
     // What is loaded answers at once, so it stands first.
     const order = { loaded: 0, loading: 1 };
     const names = models
       .filter(({ kind }) => !NOT_FOR_CHAT.includes(kind))
       .sort((a, b) => (order[a.state] ?? 2) - (order[b.state] ?? 2))
       .map(({ id }) => id);
-    this.widget.options.values = [...new Set(["auto", ...names, this.value]), t("other")];
+    const aliases = this.#aliases().map(({ name }) => name);
+    this.widget.options.values = [...new Set(["auto", ...aliases, ...names, this.value]), t("other")];
     this.node.setDirtyCanvas?.(true, true);
   }
 
   #configured() {
     this.value = this.widget.value;
-    this.#fill(this.reply?.data?.models ?? []);
+    this.#fill();
     this.refreshSoon();
   }
 
@@ -113,13 +119,19 @@ export class ModelDropdown {
     if (!typed?.trim()) return;
     this.value = typed.trim();
     this.widget.value = this.value;
-    this.#fill(this.reply?.data?.models ?? []);
+    this.#fill();
     this.#describe();
   }
 
   #describe() {
     if (!this.reply) return;
     const { data, problem } = this.reply;
+    const alias = this.#aliases().find(({ name }) => name === this.value);
+    if (alias) {
+      const routes = alias.routes.map(({ server, model }) => `${model ?? "auto"}${server ? ` (${server})` : ""}`);
+      const note = t("alias", { routes: routes.join(" → ") });
+      return this.panel.showHead({ model: this.value, problem: alias.problem ?? undefined, note });
+    }
     if (problem) return this.panel.showHead({ model: this.value, problem });
     const chosen = data.models.find(({ id }) => id === this.value);
     const loaded = data.models.filter(({ state }) => state === "loaded").map(({ id }) => id);

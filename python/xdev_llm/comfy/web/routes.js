@@ -1,8 +1,8 @@
 /**
  * The pack's own routes of ComfyUI: which models, servers and styles there are, and "our JavaScript is here".
  *
- * An answer is { data } or { problem } in words; nothing is thrown, because a server that is off is no fault of the
- * page.
+ * An answer is { data }, or { problem } in words and what was { told } all the same; nothing is thrown, because a server
+ * that is off is no fault of the page.
  */
 import { api } from "../../scripts/api.js";
 import { t } from "./strings.js";
@@ -49,8 +49,8 @@ async function request(route, options) {
     const response = await api.fetchApi(route, options);
     const data = await response.json();
     if (response.ok) return { data };
-    const { message, hint } = data.error;
-    return { problem: [message, hint].filter(Boolean).join("\n") };
+    const { error, ...told } = data;
+    return { problem: [error.message, error.hint].filter(Boolean).join("\n"), told };
   } catch (error) {
     return { problem: t("route_failed", { route: route.split("?")[0], reason: error.message }) };
   }

@@ -4,18 +4,36 @@
 
 use std::process::ExitCode;
 
-use xdev_llm::{Error, Loaded};
+use serde::Serialize;
+use xdev_llm::{Error, Forecast, Loaded, LoadedModel, Server, Verdict, is_same_model};
 
 use super::{connect, names, typed, warn_of_not_sent, watch};
 use crate::arguments::{LoadArguments, TargetArguments};
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, DIM, Failure, Outcome};
 use crate::render::plain;
 use crate::turn::interrupted;
 use crate::words;
 
+/// `Foreseen` is what a dry run prints as JSON.
+#[derive(Serialize)]
+struct Foreseen<'a> {
+    sentence: String,
+    #[serde(flatten)]
+    forecast: &'a Forecast,
+}
+
 /// Loads and says what is there now.
 pub(crate) fn run(arguments: &LoadArguments) -> Outcome {
     let target = &arguments.target;
+    if arguments.dry_run {
+        let forecast = output::block_on(foresee(target))??;
+        if target.json {
+            output::json(&Foreseen { sentence: forecast.to_string(), forecast: &forecast })?;
+        } else {
+            output::line(&plain(&forecast.to_string()))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let loaded = output::block_on(load(target))??;
     if target.json {
         output::json(&loaded)?;
@@ -32,7 +50,29 @@ pub(crate) fn run(arguments: &LoadArguments) -> Outcome {
 
 async fn load(target: &TargetArguments) -> Result<Loaded, Failure> {
     let connection = connect(&target.server).await?;
+    if !target.json {
+        announce(&connection.server, target).await;
+    }
     watch(connection.server.load(target.request()), async || goes_on(target)).await
+}
+
+/// Says whether it fits, where that is known; the server may well load what does not.
+async fn announce(server: &Server, target: &TargetArguments) {
+    let is_there = |model: &LoadedModel| is_same_model(&target.model, &model.id);
+    if server.loaded().await.is_ok_and(|models| models.iter().any(is_there)) {
+        return;
+    }
+    // Why a load cannot be is told by the load.
+    if let Ok(forecast) = server.forecast(&target.model, target.context_length).await
+        && !matches!(forecast.verdict, Verdict::Unknown { .. })
+    {
+        output::note(&format!("{DIM}{}{DIM:#}", plain(&forecast.to_string())));
+    }
+}
+
+async fn foresee(target: &TargetArguments) -> Result<Forecast, Failure> {
+    let connection = connect(&target.server).await?;
+    Ok(connection.server.forecast(&target.model, target.context_length).await?)
 }
 
 /// What a load that nobody waits for any more leaves behind.

@@ -85,7 +85,12 @@ fn warn_of_not_sent(not_sent: &[String]) {
     }
 }
 
-/// Names in a sentence.
+/// Names in a sentence: `a`, `b` and `c`.
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [name] => name.clone(),
+        [front @ .., last] => format!("{} and {last}", front.join(", ")),
+    }
 }

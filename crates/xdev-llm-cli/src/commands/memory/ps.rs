@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use xdev_llm::engine::running_background;
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{Client, Error, LoadedModel, Server, ServerSource};
+use xdev_llm::{Client, Error, LoadedModel, Server, ServerSource, bytes_in_words};
 
 use crate::arguments::PsArguments;
 use crate::commands::memory::unload::engine_model;
@@ -151,16 +151,16 @@ fn print(entries: &[Entry]) -> Result<(), Failure> {
         ("VRAM", 2),
         ("UNTIL", 7),
     ]);
-    let mut is_empty = true;
+    let is_empty =
+        entries.iter().all(|entry| !matches!(&entry.told, Told::Models(models) if !models.is_empty()));
     for entry in entries {
         let server = entry.name.as_deref().unwrap_or_else(|| entry.server.trim_start_matches("http://"));
         match &entry.told {
             Told::Models(models) => {
                 for model in models {
-                    is_empty = false;
                     list.row(false, cells(server, model, now));
                 }
-                if models.is_empty() {
+                if models.is_empty() && !is_empty {
                     output::note(&plain(&format!("{server}: nothing in memory")));
                 }
             }
@@ -181,7 +181,7 @@ fn cells(server: &str, model: &LoadedModel, now: i64) -> [Option<String>; 8] {
         model.instance.clone().filter(|instance| *instance != model.id),
         Some(model.state.as_str().to_owned()),
         model.context_length.map(|length| length.to_string()),
-        model.size_bytes.map(words::bytes),
+        model.size_bytes.map(bytes_in_words),
         gpu_share(model),
         model.expires_at.as_deref().map(|moment| words::until(moment, now)),
     ]
@@ -190,14 +190,14 @@ fn cells(server: &str, model: &LoadedModel, now: i64) -> [Option<String>; 8] {
 /// What of a model is on the GPU, in bytes and as a share.
 fn gpu_share(model: &LoadedModel) -> Option<String> {
     let on_gpu = model.vram_bytes?;
-    let Some(size) = model.size_bytes.filter(|size| *size > 0) else { return Some(words::bytes(on_gpu)) };
+    let Some(size) = model.size_bytes.filter(|size| *size > 0) else { return Some(bytes_in_words(on_gpu)) };
     Some(match on_gpu {
         0 => "none, all in main memory".to_owned(),
-        _ if on_gpu >= size => format!("{} (100 %)", words::bytes(on_gpu)),
+        _ if on_gpu >= size => format!("{} (100 %)", bytes_in_words(on_gpu)),
         _ => {
             // What is not all of it is not called 100 %.
             let share = (on_gpu as f64 * 100.0 / size as f64).floor();
-            format!("{} ({share:.0} %, the rest in main memory)", words::bytes(on_gpu))
+            format!("{} ({share:.0} %, the rest in main memory)", bytes_in_words(on_gpu))
         }
     })
 }
@@ -225,10 +225,10 @@ mod tests {
         };
         let gigabyte = 1 << 30;
         let table = [
-            (Some(10 * gigabyte), Some(10 * gigabyte), Some("10.0 GB (100 %)")),
-            (Some(10 * gigabyte), Some(10 * gigabyte - 1), Some("10.0 GB (99 %, the rest in main memory)")),
+            (Some(10 * gigabyte), Some(10 * gigabyte), Some("10 GB (100 %)")),
+            (Some(10 * gigabyte), Some(10 * gigabyte - 1), Some("10 GB (99 %, the rest in main memory)")),
             (Some(10 * gigabyte), Some(0), Some("none, all in main memory")),
-            (None, Some(gigabyte), Some("1.0 GB")),
+            (None, Some(gigabyte), Some("1 GB")),
             (Some(gigabyte), None, None),
         ];
         for (size, vram, words) in table {

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use xdev_llm::wire::ServerKind;
-use xdev_llm::{Error, Pulled, Server};
+use xdev_llm::{Error, Pulled, Server, bytes_in_words};
 
 use super::{connect, typed, watch};
 use crate::arguments::PullArguments;
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &PullArguments) -> Outcome {
         output::json(&pulled)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let size = pulled.total_bytes.map_or(String::new(), |total| format!(" {} in", words::bytes(total)));
+    let size = pulled.total_bytes.map_or(String::new(), |total| format!(" {} in", bytes_in_words(total)));
     let time = words::seconds(pulled.duration);
     output::line(&plain(&format!("`{}` is downloaded:{size} {time}.", pulled.model)))?;
     Ok(ExitCode::SUCCESS)
@@ -36,11 +36,13 @@ async fn pull(arguments: &PullArguments) -> Result<Pulled, Failure> {
 /// What a download that nobody waits for any more leaves behind: some servers have a list of downloads of their own.
 async fn ended(arguments: &PullArguments, server: &Server) -> Error {
     let again = typed(&format!("pull {}", arguments.model), &arguments.server);
-    let by_itself = [ServerKind::LM_STUDIO, ServerKind::LLAMA_CPP];
-    let hint = if server.kind().await.is_ok_and(|kind| by_itself.contains(&kind)) {
+    let kind = server.kind().await.unwrap_or(ServerKind::GENERIC);
+    let hint = if kind == ServerKind::OLLAMA {
+        format!("The download has ended; {again} goes on where it stopped.")
+    } else if [ServerKind::LM_STUDIO, ServerKind::LLAMA_CPP].contains(&kind) {
         format!("The server goes on downloading by itself; {again} shows how far it is.")
     } else {
-        format!("The download has ended; {again} goes on where it stopped.")
+        format!("The server may go on downloading by itself; {again} goes on with it.")
     };
     interrupted().with_hint(hint)
 }

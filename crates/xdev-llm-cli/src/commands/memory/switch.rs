@@ -23,6 +23,9 @@ pub(crate) fn run(arguments: &SwitchArguments) -> Outcome {
     for sentence in sentences(&switched) {
         output::line(&plain(&sentence))?;
     }
+    if let Some(unloaded) = &switched.unloaded {
+        unload::warn_of_missing(unloaded);
+    }
     warn_of_not_sent(&switched.loaded.not_sent);
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use serde_json::json;
 use xdev_llm::engine::{running_background, stop_background};
-use xdev_llm::{Error, LoadState, LoadedModel, Unload, Unloaded, is_same_model};
+use xdev_llm::{
+    DeviceChange, DeviceKind, Error, LoadState, LoadedModel, Unload, Unloaded, bytes_in_words, is_same_model,
+};
 
 use super::{find, names, typed, watch};
 use crate::arguments::UnloadArguments;
@@ -44,7 +46,9 @@ async fn unload(arguments: &UnloadArguments) -> Result<(), Failure> {
         return output::json(&unloaded);
     }
     if !unloaded.models.is_empty() {
-        return output::line(&plain(&sentence(&unloaded)));
+        output::line(&plain(&sentence(&unloaded)))?;
+        warn_of_missing(&unloaded);
+        return Ok(());
     }
     let left = if connection.engine().is_some() { Vec::new() } else { server.loaded().await? };
     output::line(&plain(&nothing(arguments, server.url(), &left)))
@@ -72,17 +76,44 @@ pub(super) fn engine_model(path: Option<&Path>) -> LoadedModel {
     LoadedModel::new(name.unwrap_or_else(|| "the built-in engine's model".to_owned()), LoadState::Loaded)
 }
 
-/// Says what was unloaded.
+/// Says what was unloaded, and what came free.
 pub(super) fn sentence(unloaded: &Unloaded) -> String {
     let names = names(unloaded.models.iter().map(LoadedModel::name));
     let are = if unloaded.models.len() == 1 { "is" } else { "are" };
-    let freed = match unloaded.freed_bytes {
-        Some(bytes) => {
-            format!(" By the server's account {} of GPU memory came free.", words::bytes(bytes))
+    let freed = match (&unloaded.device, unloaded.freed_bytes) {
+        (Some(device), _) => format!(" {}", change(device)),
+        (None, Some(bytes)) => {
+            format!(" By the server's account it held {} of GPU memory.", bytes_in_words(bytes))
         }
-        None => String::new(),
+        (None, None) => String::new(),
     };
     format!("{names} {are} unloaded, after {}.{freed}", words::seconds(unloaded.duration))
+}
+
+/// Says what is free on the device before and after.
+fn change(device: &DeviceChange) -> String {
+    let [before, after, total] =
+        [device.free_bytes_before, device.free_bytes_after, device.total_bytes].map(bytes_in_words);
+    format!("Free {}: {before} before, {after} now, of {total}.", place(device.kind, &device.name))
+}
+
+fn place(kind: DeviceKind, name: &str) -> String {
+    match kind {
+        DeviceKind::System => format!("in {name}"),
+        DeviceKind::Gpu | DeviceKind::Unified => format!("on {name}"),
+    }
+}
+
+/// Warns where a GPU does not have back what the server said it held.
+pub(super) fn warn_of_missing(unloaded: &Unloaded) {
+    let Some(device) = unloaded.device.as_ref().filter(|it| it.kind == DeviceKind::Gpu && !it.is_back) else {
+        return;
+    };
+    let held = unloaded.freed_bytes.map_or(String::new(), |bytes| format!(" ({})", bytes_in_words(bytes)));
+    output::warn(&format!(
+        "{} does not have back all that the model held{held}: another program may have taken it.",
+        device.name
+    ));
 }
 
 /// Says that there was nothing to unload, and what is there instead.

@@ -4,11 +4,11 @@ pub(super) mod router;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Context};
+use super::{Answer, Context, NotLoaded};
 use crate::chat::{Limits, quote, tokens_of};
 use crate::faults::loading_503;
 use crate::http::Reply;
-use crate::memory::Lease;
+use crate::memory::{InstanceState, Lease, Load, State};
 use crate::model::{Model, ModelKind};
 use crate::openai::CREATED;
 
@@ -33,11 +33,29 @@ pub(super) fn answer(context: &Context<'_>) -> Answer {
         ("GET", "/v1/models" | "/models") => models(context),
         _ => {
             let model = first_model(context);
-            let lease = context.shared.memory.lease(&model.id);
-            return serve(context, &model, lease);
+            return match wake(context, &model) {
+                Ok(lease) => serve(context, &model, lease),
+                Err(_) => Answer::Silence,
+            };
         }
     };
     reply.into()
+}
+
+/// Takes the model for an answer. A model that sleeps is woken by that, and by nothing else.
+fn wake(context: &Context<'_>, model: &Model) -> Result<Option<Lease>, NotLoaded> {
+    let (length, sleeps) = {
+        let state = context.shared.memory.state();
+        (state.usual_context(model), sleeps(&state, model))
+    };
+    if sleeps && context.request.method == "POST" {
+        return context.ensure(&Load::new(&model.id, length), false).map(Some);
+    }
+    Ok(context.shared.memory.lease(&model.id))
+}
+
+fn sleeps(state: &State, model: &Model) -> bool {
+    state.instances_of(&model.id).any(|one| one.state == InstanceState::Sleeping)
 }
 
 /// What a server answers for the one model it has.
@@ -150,7 +168,7 @@ fn props(context: &Context<'_>, model: &Model) -> Reply {
             "supports_string_content": true, "supports_system_role": true, "supports_tool_calls": model.tools,
             "supports_tools": model.tools, "supports_typed_content": false},
         "bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "build_info": "b11434-unknown",
-        "is_sleeping": false, "cors_proxy_enabled": false,
+        "is_sleeping": sleeps(&context.shared.memory.state(), model), "cors_proxy_enabled": false,
     });
     Reply::new(200, JSON, body.to_string())
 }

@@ -157,6 +157,11 @@ fn hand_on(context: &Context<'_>, name: &str) -> Answer {
     if !autoload && !running {
         return invalid("model is not loaded").into();
     }
+    // A look does not wake a model that sleeps.
+    let sleeps = super::sleeps(&context.shared.memory.state(), &model);
+    if sleeps && context.request.method == "GET" {
+        return serve(context, &model, None);
+    }
     match context.ensure(&Load { just_in_time: true, ..load }, false) {
         Ok(lease) => serve(context, &model, Some(lease)),
         Err(NotLoaded::Gone) => Answer::Silence,

@@ -169,9 +169,8 @@ pub(super) fn load(context: &Context<'_>) -> Answer {
     };
     match ended {
         None => Answer::Silence,
-        Some(None) => failed("Operation canceled."),
         Some(Some(Instance { failure: Some(text), .. })) => failed(&text),
-        Some(Some(instance)) => {
+        Some(Some(instance)) if instance.is_loaded() => {
             let kind = if model.kind == ModelKind::Embedding { "embedding" } else { "llm" };
             let mut answer = json!({"type": kind, "instance_id": instance.id, "status": "loaded",
                 "load_time_seconds": started.elapsed().as_secs_f64()});
@@ -180,6 +179,8 @@ pub(super) fn load(context: &Context<'_>) -> Answer {
             }
             Reply::json(200, answer.to_string()).into()
         }
+        // Somebody sent it away before it was there.
+        Some(_) => failed("Operation canceled."),
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn answer(context: &Context<'_>) -> Answer {
             manage::model_zero(context, &path["/api/v0/models/".len()..])
         }
         ("POST", "/v1/chat/completions" | "/api/v0/chat/completions") => return chat(context),
+        ("POST", "/v1/embeddings" | "/api/v0/embeddings") => return embeddings(context),
         ("GET", "/api/v1/models") if four => manage::models_one(context),
         ("POST", "/api/v1/chat") if four => return native::chat(context),
         ("POST", "/api/v1/models/load") if four => return manage::load(context),
@@ -150,6 +151,25 @@ fn images_are_data(messages: &Value) -> bool {
             .iter()
             .all(|message| message["content"].as_array().is_none_or(|parts| parts.iter().all(good)))
     })
+}
+
+/// Vectors: a model for them is loaded like any other.
+fn embeddings(context: &Context<'_>) -> Answer {
+    let count = match &context.body["input"] {
+        Value::String(_) => 1,
+        Value::Array(texts) => texts.len(),
+        _ => return string_error("'input' field must be a string or an array of strings"),
+    };
+    let picked = match pick(context) {
+        Ok(picked) => picked,
+        Err(no) => return no.into(),
+    };
+    let vector = |index| json!({"object": "embedding", "embedding": [0.5, -0.5, 0.25], "index": index});
+    let data: Vec<Value> = (0..count).map(vector).collect();
+    // As told of it: the usage is all 0.
+    let answer = json!({"object": "list", "data": data, "model": picked.lease.instance,
+        "usage": {"prompt_tokens": 0, "total_tokens": 0}});
+    Reply::json(200, answer.to_string()).into()
 }
 
 const OVERFLOW: &str = "The number of tokens to keep from the initial prompt is greater than the context length. Try to load the model with a larger context length, or provide a shorter input";

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::{Answer, Context, ok};
 use crate::http::Reply;
-use crate::memory::Load;
 use crate::model::Model;
 
 /// The name of the model in memory; `inactive` for none.
@@ -75,13 +74,5 @@ fn reload_config(context: &Context<'_>) -> Answer {
     if !may(context) || (model.is_none() && told != "unload_model") {
         return ok(r#"{"success": false}"#).into();
     }
-    let mut state = context.shared.memory.state();
-    if !state.options.unload_sticks {
-        state.clear_instances();
-        if let Some(model) = model {
-            let length = state.usual_context(&model);
-            state.begin_load(Load::new(&model.id, length));
-        }
-    }
-    Answer::Restart(ok(r#"{"success": true}"#))
+    Answer::Restart(ok(r#"{"success": true}"#), model.map(|model| model.id))
 }

@@ -63,6 +63,9 @@ impl Server {
         if let Some(metadata) = self.metadata(&info.id).await {
             return Shape::from_metadata(&metadata, size);
         }
+        if let Some(shape) = self.shape_of_file(&info.id).await {
+            return shape;
+        }
         let mut shape = Shape::from_size(size, info.parameters, info.quantization.as_deref());
         shape.context_length_max = info.context_length;
         shape
@@ -85,14 +88,30 @@ impl Server {
         }
     }
 
+    /// What stands in the file that llama.cpp names, where that is one of this machine.
+    async fn shape_of_file(&self, id: &str) -> Option<Shape> {
+        if self.kind().await.ok()? != ServerKind::LLAMA_CPP || !self.is_here() {
+            return None;
+        }
+        let dialect = self.dialect().await.ok()?;
+        let (_, body) = self.get(&Call::get("/models"), &*dialect).await.ok()?;
+        let path = crate::wire::manage::model_file(&serde_json::from_slice(&body).ok()?, id)?;
+        tokio::task::spawn_blocking(move || Shape::from_gguf(&path).ok()).await.ok()?
+    }
+
+    /// Whether it runs on this machine.
+    fn is_here(&self) -> bool {
+        match self.place.root.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            None => false,
+        }
+    }
+
     /// The memory of this machine that its models are in; none where it runs elsewhere.
     pub(super) async fn device(&self) -> Option<Device> {
-        let is_here = match self.place.root.host()? {
-            Host::Ipv4(ip) => ip.is_loopback(),
-            Host::Ipv6(ip) => ip.is_loopback(),
-            Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        };
-        let source = self.inner.devices.clone().filter(|_| is_here)?;
+        let source = self.inner.devices.clone().filter(|_| self.is_here())?;
         // Opening the driver's library takes tens of milliseconds.
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
         tokio::task::spawn_blocking(move || source.memory(visible.as_deref())).await.ok()?

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::super::server::Server;
 use super::outcome::{LoadRequest, Loaded, MemoryEvent};
 use super::task::Events;
-use super::{LOAD_PATIENCE, LONGEST_PAUSE, SHORTEST_PAUSE, seconds_since};
+use super::{LOAD_PATIENCE, LONGEST_PAUSE, SHORTEST_PAUSE, UNLOAD_PATIENCE, seconds_since};
 use crate::chat::KeepAlive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, LoadedModel, ModelKind, is_same_model};
@@ -75,7 +75,9 @@ impl Server {
         let was_loaded = there.is_some_and(|found| has_context(found, request.context_length));
         if let Some(found) = there {
             if was_loaded && !way.shares_copies() {
-                return Ok(self.is_loaded(found.clone(), start, true, &before, &before, Vec::new()));
+                // How long it stays was settled when it came.
+                let not_sent = request.keep_alive.map(|_| "keep_alive".to_owned()).into_iter().collect();
+                return Ok(self.is_loaded(found.clone(), start, true, &before, &before, not_sent));
             }
             // Asked for again, it stays as long as is asked for now; with another context it would be loaded anew.
             if was_loaded {
@@ -83,7 +85,7 @@ impl Server {
             }
             // Elsewhere the load itself replaces the copy.
             if !was_loaded && found.instance.is_some() {
-                self.unload_all(way, vec![found.clone()], events).await?;
+                self.unload_all(way, vec![found.clone()], UNLOAD_PATIENCE, events).await?;
             }
         }
         if let Some(why) = before.fixed.filter(|_| before.find(&id).is_none() && !before.is_asleep(&id)) {

@@ -1,6 +1,7 @@
 //! Switching: one model in the place of others, in the order that the memory allows.
 
 use super::super::server::Server;
+use super::UNLOAD_PATIENCE;
 use super::outcome::{LoadRequest, Switched};
 use super::task::Events;
 use crate::error::Result;
@@ -26,10 +27,10 @@ impl Server {
             let left = self.listing(way).await?;
             let others =
                 others.into_iter().filter(|model| left.models.iter().any(|it| it.name() == model.name()));
-            let unloaded = self.unload_all(way, others.collect(), events).await?;
+            let unloaded = self.unload_all(way, others.collect(), UNLOAD_PATIENCE, events).await?;
             return Ok(Switched { unloaded: Some(unloaded), loaded, side_by_side });
         }
-        let unloaded = self.unload_all(way, others.clone(), events).await?;
+        let unloaded = self.unload_all(way, others.clone(), UNLOAD_PATIENCE, events).await?;
         match self.load_now(&request, events).await {
             Ok(loaded) => Ok(Switched { unloaded: Some(unloaded), loaded, side_by_side }),
             Err(error) => {

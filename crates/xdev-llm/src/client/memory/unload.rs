@@ -7,18 +7,21 @@ use tokio::time::sleep;
 use super::super::server::Server;
 use super::outcome::{MemoryEvent, Unload, Unloaded};
 use super::task::Events;
-use super::{LONGEST_PAUSE, SHORTEST_PAUSE, seconds_since};
+use super::{LONGEST_PAUSE, SHORTEST_PAUSE, UNLOAD_PATIENCE, seconds_since};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadState, LoadedModel, ModelInfo, is_same_model, pick};
 use crate::wire::{Listing, Manage};
 
-/// How long a model may take to go. One that is answering goes when its answer is done.
-const UNLOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a model may stay before its server is told again.
 const TELL_AGAIN: Duration = Duration::from_secs(2);
 
 impl Server {
-    pub(super) async fn unload_now(&self, what: &Unload, events: &Events) -> Result<Unloaded> {
+    pub(super) async fn unload_now(
+        &self,
+        what: &Unload,
+        patience: Duration,
+        events: &Events,
+    ) -> Result<Unloaded> {
         let (way, _) = self.way().await?;
         let listing = self.listing(way).await?;
         let wanted: Vec<LoadedModel> = match what {
@@ -46,7 +49,7 @@ impl Server {
         {
             return self.unload_shared(way, asked, &listing, events).await;
         }
-        self.unload_all(way, wanted, events).await
+        self.unload_all(way, wanted, patience, events).await
     }
 
     /// Says what stands in the way of unloading a model, before anything is done.
@@ -79,7 +82,7 @@ impl Server {
         let gone =
             before.models.iter().filter(|model| !after.models.iter().any(|it| it.name() == model.name()));
         let gone: Vec<LoadedModel> = gone.cloned().collect();
-        let mut unloaded = self.unload_all(way, Vec::new(), events).await?;
+        let mut unloaded = self.unload_all(way, Vec::new(), UNLOAD_PATIENCE, events).await?;
         unloaded.freed_bytes = freed(&gone);
         unloaded.models = gone;
         unloaded.duration = seconds_since(start);
@@ -91,6 +94,7 @@ impl Server {
         &self,
         way: &dyn Manage,
         wanted: Vec<LoadedModel>,
+        patience: Duration,
         events: &Events,
     ) -> Result<Unloaded> {
         let start = Instant::now();
@@ -103,7 +107,7 @@ impl Server {
             self.inner.note_context(self.url(), &model.id, None);
         }
         if !wanted.is_empty() {
-            self.wait_until_gone(way, &wanted, refusal, events).await?;
+            self.wait_until_gone(way, &wanted, refusal, patience, events).await?;
         }
         self.forget_models();
         let duration = seconds_since(start);
@@ -123,6 +127,7 @@ impl Server {
         way: &dyn Manage,
         wanted: &[LoadedModel],
         mut refusal: Option<Error>,
+        patience: Duration,
         events: &Events,
     ) -> Result<()> {
         let start = Instant::now();
@@ -143,8 +148,8 @@ impl Server {
             }
             match still {
                 Some(still) if still.is_empty() => return Ok(()),
-                Some(still) if start.elapsed() > UNLOAD_PATIENCE => {
-                    return Err(self.still_there(&still).await);
+                Some(still) if start.elapsed() > patience => {
+                    return Err(self.still_there(&still, patience).await);
                 }
                 _ => {}
             }
@@ -163,7 +168,7 @@ impl Server {
         }
     }
 
-    async fn still_there(&self, still: &[LoadedModel]) -> Error {
+    async fn still_there(&self, still: &[LoadedModel], patience: Duration) -> Error {
         let names: Vec<String> = still
             .iter()
             .map(|model| match &model.expires_at {
@@ -175,7 +180,7 @@ impl Server {
             ErrorKind::Server,
             format!(
                 "The server was told to unload, and {} s later it still lists {} as loaded.{}",
-                UNLOAD_PATIENCE.as_secs(),
+                patience.as_secs_f64(),
                 names.join(", "),
                 self.holders().await
             ),

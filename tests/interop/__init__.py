@@ -1,0 +1,1 @@
+"""Tests against real model servers; `make interop` runs them, `make test` does not."""
