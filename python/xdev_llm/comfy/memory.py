@@ -148,7 +148,9 @@ class Use:
     async def _begin(self):
         """Loads the model, and speaks of it from now on by what it means."""
         await self._enter(*await self._meaning(*self._given, self._detects))
-        self.model = self._used.model
+        if self.model not in bridge.aliases():
+            # An alias goes on to be asked as one: its routes say more than this.
+            self.model = self._used.model
         try:
             loaded = await self._load_now()
         except xdev_llm.Unsupported:
@@ -174,10 +176,11 @@ class Use:
     async def _load_now(self):
         used, load = self._used, bridge.client().load
         if self._load is not None:
-            return await bridge.follow(load(used.model, server=used.server, **self._load), self._feed, gives_up=True)
+            call = load(used.model, server=used.server, **self._wanted())
+            return await bridge.follow(call, self._feed, gives_up=True)
         with _lock:
             if used.loading is None:
-                used.loading = load(used.model, server=used.server, must_unload=True)
+                used.loading = load(used.model, server=used.server, must_unload=True, **self._wanted())
             call = used.loading
         try:
             return await bridge.follow(call, self._feed, gives_up=True)
@@ -185,6 +188,13 @@ class Use:
             # The next one tries anew.
             used.loading = None
             raise
+
+    def _wanted(self):
+        """How the model is to be loaded: as this node says, else as an alias of the user's config does."""
+        for route in bridge.aliases().get(self._given[1], ()):
+            if route.get("model") == self._used.model and route.get("context_length"):
+                return {"context_length": route["context_length"], **(self._load or {})}
+        return self._load or {}
 
     async def _enter(self, server, url, model):
         """Becomes a user of the model, once no unload of it goes on."""
@@ -282,18 +292,19 @@ class Use:
             for old in [old for old in _meanings if old[0] != self._place.prompt_id]:
                 _meanings.pop(old, None)
             client, server, model = bridge.client(), server or None, model or None
+            is_alias = model in bridge.aliases()
             try:
-                if detects:
+                if detects and not is_alias:
                     # A model that is named is not asked for here: this tells whether anything answers.
                     await bridge.look(client.server(server, fresh=True), seconds)
                 found = await bridge.look(client.resolve(server, model), seconds)
             except xdev_llm.Unreachable:
-                if not detects:
+                if not detects or is_alias:
                     raise
                 found = await bridge.look(client.resolve(server, None, auto_detect_server=True), seconds)
                 server = found["url"]
                 found = await bridge.look(client.resolve(server, model), seconds)
-            _meanings[key] = (server, found["url"], found["model"])
+            _meanings[key] = (found["url"] if is_alias else server, found["url"], found["model"])
         return _meanings[key]
 
     def _unloaders(self):
