@@ -499,6 +499,40 @@ def interrupts_of_others(client):
     return [idle.status, other.status]
 
 
+@old_case
+def a_prompt_as_a_node_reads_it(client):
+    """The queue's entry, what is still to run, and which item of a list this is."""
+    prompt = {
+        "1": node("PrimitiveString", value="shown before"),
+        "2": node("PreviewAny", source=["1", 0]),
+        "3": node("ProbeList", count=3, text="i"),
+        "4": node("ProbeReads", text=["3", 0]),
+        "5": node("PreviewAny", source=["4", 0]),
+    }
+    client.run(prompt)
+    told = [json.loads(text) for text in client.run(prompt).text("5")]
+    assert [item["item"] for item in told] == [[0, 3], [1, 3], [2, 3]]
+    assert told[0]["outputs"] == ["2", "5"] and told[0]["cached"] == ["1", "2", "3"]
+    assert {"4", "5"} <= set(told[0]["to do"]) and all(item["is this prompt"] for item in told)
+    return told
+
+
+@case
+def how_far_a_prompt_is(client):
+    """A node that was in the cache is finished; one that has not begun is not listed."""
+    prompt = {
+        "1": node("PrimitiveString", value="shown before, too"),
+        "2": node("PreviewAny", source=["1", 0]),
+        "3": node("ProbeStates", text=["1", 0]),
+        "4": node("PreviewAny", source=["3", 0]),
+    }
+    client.run(prompt)
+    (text,) = client.run(prompt).text("4")
+    told = json.loads(text)
+    assert told["states"] == {"2": "finished", "3": "running"} and told["is this prompt"]
+    return told
+
+
 @case
 def queueing(client):
     """What waits can be removed; what is done can be forgotten."""

@@ -309,6 +309,12 @@ def test_a_server_that_cannot_unload_is_asked_nothing(client, serve, personality
     assert "load" in error["exception_message"] and server.url in error["exception_message"]
 
 
+def test_an_alias_is_what_it_stands_for(client, world):
+    error = client.run(chat("", model="swift", memory=AFTER)).error
+    # Its second route goes to a server that cannot unload.
+    assert "Unsupported" in error["exception_type"] and world.keyed.url in error["exception_message"]
+
+
 def test_a_server_that_cannot_unload_and_a_fallback(client, serve):
     server = serve("--personality", "generic")
     graph = chat(server, memory=AFTER, on_error="use fallback text", fallback_text="instead")

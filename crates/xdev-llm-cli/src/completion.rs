@@ -34,9 +34,11 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, names)
 }
 
-/// All models of that server, whatever they are for.
+/// The aliases, and all models of that server, whatever they are for.
 pub(crate) fn installed_models(current: &OsStr) -> Vec<CompletionCandidate> {
-    candidates(current, model_names(|_| true).unwrap_or_default())
+    let mut names = alias_names().unwrap_or_default();
+    names.extend(model_names(|_| true).unwrap_or_default());
+    candidates(current, names)
 }
 
 /// What that server has in memory, every copy.

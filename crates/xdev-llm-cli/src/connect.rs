@@ -52,13 +52,30 @@ impl Connector {
 
     /// Finds who answers for a model or an alias. The engine is never used for an alias, whose routes say who answers.
     pub(crate) async fn route(&mut self, model: &str, spinner: &Spinner) -> Result<(Route, Connection)> {
-        if self.client.settings().is_alias(model) {
-            let route = self.client.route(None, Some(model)).await?;
-            let server = route.server.clone();
-            return Ok((route, Connection { server, _lease: None, background: None }));
+        if let Some(found) = self.alias(model).await? {
+            return Ok(found);
         }
         let connection = self.connect(spinner).await?;
         Ok((Route::new(connection.server.clone(), Some(model.to_owned())), connection))
+    }
+
+    /// The same, of those who run already: nothing is started.
+    pub(crate) async fn running_route(&self, model: &str) -> Result<Option<(Route, Connection)>> {
+        if let Some(found) = self.alias(model).await? {
+            return Ok(Some(found));
+        }
+        let connection = self.running().await?;
+        let route = |server: &Server| Route::new(server.clone(), Some(model.to_owned()));
+        Ok(connection.map(|connection| (route(&connection.server), connection)))
+    }
+
+    async fn alias(&self, model: &str) -> Result<Option<(Route, Connection)>> {
+        if !self.client.settings().is_alias(model) {
+            return Ok(None);
+        }
+        let route = self.client.route(None, Some(model)).await?;
+        let server = route.server.clone();
+        Ok(Some((route, Connection { server, _lease: None, background: None })))
     }
 
     /// Finds who answers. The engine is used only where no server was given and none runs.
@@ -87,7 +104,7 @@ impl Connector {
     }
 
     /// Finds who runs already: a server, else the background engine. Where a server is named it must be that one.
-    pub(crate) async fn running(&self) -> Result<Option<Connection>> {
+    async fn running(&self) -> Result<Option<Connection>> {
         let unreachable = match self.client.server(None).await {
             Ok(server) => return Ok(Some(Connection { server, _lease: None, background: None })),
             Err(error) => error,

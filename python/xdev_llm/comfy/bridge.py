@@ -197,7 +197,7 @@ def stop_if_interrupted():
 
 
 @contextlib.contextmanager
-def _ends_shown(feed):
+def ends_shown(feed):
     """Shows the browser how a run ends early."""
     try:
         yield
@@ -215,7 +215,7 @@ def _ends_shown(feed):
 
 async def ask(feed, **request):
     """Asks the model server, and gives its reply; ends within a tenth of a second when the user cancels."""
-    with _ends_shown(feed):
+    with ends_shown(feed):
         # Awaiting cancels the run where the node is cancelled.
         reply = await client().chat(**request, on_events=feed.take, interval=INTERVAL)
     feed.send(**told(reply))
@@ -228,20 +228,19 @@ async def follow(call, feed, gives_up=False):
     The change itself goes on then, unless it has not begun and the node `gives_up`.
     """
     shown = None
-    with _ends_shown(feed):
-        try:
-            # Not awaited: several nodes may wait for one change, and the first to be cancelled would end it for all.
-            while not call.done:
-                stop_if_interrupted()
-                if call.progress != shown:
-                    shown = call.progress
-                    feed.show_progress(shown)
-                await asyncio.sleep(LOOK)
-            return call.wait()
-        except (asyncio.CancelledError, comfy.model_management.InterruptProcessingException):
-            if gives_up:
-                call.cancel()
-            raise
+    try:
+        # Not awaited: several nodes may wait for one change, and the first to be cancelled would end it for all.
+        while not call.done:
+            stop_if_interrupted()
+            if call.progress != shown:
+                shown = call.progress
+                feed.show_progress(shown)
+            await asyncio.sleep(LOOK)
+        return call.wait()
+    except (asyncio.CancelledError, comfy.model_management.InterruptProcessingException):
+        if gives_up:
+            call.cancel()
+        raise
 
 
 async def look(call, seconds=None):

@@ -70,10 +70,8 @@ class Unloading:
         self.url = url
         self.model = model
         self.free_before = free_bytes()
-        # ComfyUI may end while it goes on, and nobody waits for it then.
-        everything = {"all": True} if model is None else {"model": model}
-        self.call = bridge.client().unload(server=server, **everything)
-
+        what = {"all": True} if model is None else {"model": model}
+        self.call = bridge.client().unload(server=server, **what)
         self._told = None
 
     def told(self):
@@ -100,8 +98,9 @@ class Unloading:
 class Use:
     """`Use` is one run of a node with a model, from before it is loaded until nothing is owed any more.
 
-    `told` fills with what happened, and `model` is what is to be asked once it has begun. `load` are keywords of `Client.load`, for a node that wants the model loaded and to
-    stay; a mode that unloads loads too, so that a server which cannot unload is known before anything is asked.
+    `told` fills with what happened, and `model` is what is to be asked once it has begun. `load` are keywords of
+    `Client.load`, for a node that wants the model loaded and to stay; a mode that unloads loads too, so that a server
+    which cannot unload is known before anything is asked.
     """
 
     def __init__(self, feed, node_id, mode, server, model, detects=False, load=None):
@@ -127,7 +126,8 @@ class Use:
     async def __aexit__(self, kind, error, trace):
         try:
             if error is None and self._used is not None:
-                await self._end()
+                with bridge.ends_shown(self._feed):
+                    await self._end()
         finally:
             self._leave()
 
@@ -137,7 +137,8 @@ class Use:
             self.told["comfyui"] = free_comfyui()
         try:
             if self._unloads or self._load is not None:
-                await self._begin()
+                with bridge.ends_shown(self._feed):
+                    await self._begin()
             elif _models or _unloads or self._unloaders()[1]:
                 await self._begin_quietly()
         except BaseException:
@@ -147,7 +148,9 @@ class Use:
     async def _begin(self):
         """Loads the model, and speaks of it from now on by what it means."""
         await self._enter(*await self._meaning(*self._given, self._detects))
-        self.model = self._used.model
+        if self.model not in bridge.aliases():
+            # An alias goes on to be asked as one: its routes say more than this.
+            self.model = self._used.model
         try:
             loaded = await self._load_now()
         except xdev_llm.Unsupported:
@@ -173,10 +176,11 @@ class Use:
     async def _load_now(self):
         used, load = self._used, bridge.client().load
         if self._load is not None:
-            return await bridge.follow(load(used.model, server=used.server, **self._load), self._feed, gives_up=True)
+            call = load(used.model, server=used.server, **self._wanted())
+            return await bridge.follow(call, self._feed, gives_up=True)
         with _lock:
             if used.loading is None:
-                used.loading = load(used.model, server=used.server, must_unload=True)
+                used.loading = load(used.model, server=used.server, must_unload=True, **self._wanted())
             call = used.loading
         try:
             return await bridge.follow(call, self._feed, gives_up=True)
@@ -184,6 +188,13 @@ class Use:
             # The next one tries anew.
             used.loading = None
             raise
+
+    def _wanted(self):
+        """How the model is to be loaded: as this node says, else as an alias of the user's config does."""
+        for route in bridge.aliases().get(self._given[1], ()):
+            if route.get("model") == self._used.model and route.get("context_length"):
+                return {"context_length": route["context_length"], **(self._load or {})}
+        return self._load or {}
 
     async def _enter(self, server, url, model):
         """Becomes a user of the model, once no unload of it goes on."""
@@ -221,6 +232,8 @@ class Use:
             with _lock:
                 if later and goes_on:
                     self.told["kept_for"] = later
+                    # It may have been owed since a prompt that has ended.
+                    self._used.owed_by = self._place.prompt_id
                     return None
                 if self.unloading is None and not later and not self._used.is_asked:
                     _begin_unload(self._used)
@@ -279,18 +292,19 @@ class Use:
             for old in [old for old in _meanings if old[0] != self._place.prompt_id]:
                 _meanings.pop(old, None)
             client, server, model = bridge.client(), server or None, model or None
+            is_alias = model in bridge.aliases()
             try:
-                if detects:
+                if detects and not is_alias:
                     # A model that is named is not asked for here: this tells whether anything answers.
                     await bridge.look(client.server(server, fresh=True), seconds)
                 found = await bridge.look(client.resolve(server, model), seconds)
             except xdev_llm.Unreachable:
-                if not detects:
+                if not detects or is_alias:
                     raise
                 found = await bridge.look(client.resolve(server, None, auto_detect_server=True), seconds)
                 server = found["url"]
                 found = await bridge.look(client.resolve(server, model), seconds)
-            _meanings[key] = (server, found["url"], found["model"])
+            _meanings[key] = (found["url"] if is_alias else server, found["url"], found["model"])
         return _meanings[key]
 
     def _unloaders(self):
@@ -315,17 +329,18 @@ class Use:
 
 async def unload(feed, server, url, model):
     """Unloads a model, or all with None, once no answer is on its way, and tells of it when it is verified."""
-    while True:
-        with _lock:
-            _settle()
-            used = [known for known in _models.values() if known.url == url]
-            if not any(known.is_asked for known in used):
-                going = Unloading(server, url, model)
-                _unloads.append(going)
-                _watch()
-                break
-        await _pause()
-    await bridge.follow(going.call, feed)
+    with bridge.ends_shown(feed):
+        while True:
+            with _lock:
+                _settle()
+                used = [known for known in _models.values() if known.url == url]
+                if not any(known.is_asked for known in used):
+                    going = Unloading(server, url, model)
+                    _unloads.append(going)
+                    _watch()
+                    break
+            await _pause()
+        await bridge.follow(going.call, feed)
     told = going.told()
     with _lock:
         for known in used:

@@ -50,7 +50,11 @@ def list_index():
 
 def is_running(prompt_id):
     """Whether a prompt has not ended yet."""
-    return _queued(prompt_id) is not None
+    try:
+        return _queued(prompt_id) is not None
+    except AttributeError:
+        # A queue that is not as it was tells nothing, and what is asked for must not wait for ever.
+        return False
 
 
 class Place:

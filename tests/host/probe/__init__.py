@@ -302,6 +302,68 @@ class ProbeLeak(Node):
         raise asyncio.CancelledError()
 
 
+class ProbeReads(Node):
+    """Tells what a node can read of the prompt it runs in: the queue's entry, and what calls it."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"text": ("STRING", {})}, "hidden": {"unique_id": "UNIQUE_ID"}}
+
+    @classmethod
+    def IS_CHANGED(cls, text, unique_id=None):
+        return float("nan")
+
+    def run(self, text, unique_id):
+        from server import PromptServer
+
+        server = PromptServer.instance
+        (item,) = server.prompt_queue.currently_running.values()
+        inputs, results = find_locals("input_data_all", "results")
+        (todo,) = find_locals("execution_list")
+        told = {
+            "is this prompt": item[1] == server.last_prompt_id,
+            "class": item[2][unique_id]["class_type"],
+            "outputs": sorted(item[4]),
+            "item": [len(results), max(len(values) for values in inputs.values())],
+            "to do": sorted(todo.pendingNodes),
+            "cached": sorted(node_id for node_id in item[2] if todo.is_cached(node_id)),
+            "input": todo.dynprompt.get_node(unique_id)["inputs"]["text"],
+        }
+        return (json.dumps(told),)
+
+
+def find_locals(*names):
+    """Local variables of the nearest caller that has them all."""
+    frame = sys._getframe()
+    while not all(name in frame.f_locals for name in names):
+        frame = frame.f_back
+    return [frame.f_locals[name] for name in names]
+
+
+class ProbeStates(Node):
+    """Tells how far the prompt is, after the state behind the progress bars."""
+
+    INPUTS = {"text": ("STRING", {})}
+
+    @classmethod
+    def IS_CHANGED(cls, text):
+        return float("nan")
+
+    def run(self, text):
+        from comfy_execution.progress import get_progress_state
+        from server import PromptServer
+
+        state = get_progress_state()
+        told = {
+            "is this prompt": state.prompt_id == PromptServer.instance.last_prompt_id,
+            "states": {key: entry["state"].value for key, entry in sorted(state.nodes.items())},
+            "nodes": sorted(state.dynprompt.all_node_ids()),
+            "of its own": sorted(state.dynprompt.original_prompt),
+            "parents": [state.dynprompt.get_parent_node_id(key) for key in state.nodes],
+        }
+        return (json.dumps(told),)
+
+
 class ProbeModel(Node):
     """Gives what stands for a diffusion model."""
 

@@ -4,7 +4,7 @@
 
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
-use xdev_llm::{KeepAlive, LoadRequest};
+use xdev_llm::KeepAlive;
 
 use crate::completion;
 
@@ -52,7 +52,7 @@ pub(crate) struct SwitchArguments {
 /// `TargetArguments` say what is loaded, and how: the flags that `load` and `switch` share.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArguments {
-    /// The model, as `xdev-llm models` lists it; auto is the one that a chat would ask
+    /// The model, as `xdev-llm models` lists it, or an alias of your config; auto is the one that a chat would ask
     #[arg(value_name = "MODEL", add = ArgValueCompleter::new(completion::installed_models))]
     pub(crate) model: String,
     #[command(flatten)]
@@ -70,22 +70,10 @@ pub(crate) struct TargetArguments {
     pub(crate) json: bool,
 }
 
-impl TargetArguments {
-    /// What is asked of the server.
-    pub(crate) fn request(&self) -> LoadRequest {
-        LoadRequest {
-            model: self.model.clone(),
-            context_length: self.context_length,
-            keep_alive: self.keep_alive,
-            ..LoadRequest::default()
-        }
-    }
-}
-
 /// `UnloadArguments` are the flags of `unload`.
 #[derive(Debug, Args)]
 pub(crate) struct UnloadArguments {
-    /// The model, with all its copies, or one copy as `xdev-llm ps` names it. Default: the loaded one that chats
+    /// The model, with all its copies, or one copy as `xdev-llm ps` names it, or an alias of your config. Default: the loaded one that chats
     #[arg(value_name = "MODEL", conflicts_with = "all", add = ArgValueCompleter::new(completion::loaded_models))]
     pub(crate) model: Option<String>,
     /// Unloads everything that this server has in memory

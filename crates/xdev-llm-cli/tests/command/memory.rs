@@ -267,6 +267,24 @@ fn switch_says_what_went_and_what_came() {
 }
 
 #[test]
+fn an_alias_leads_to_its_server_and_says_how_it_is_loaded() {
+    let (mock, sandbox) = (Mock::start(Personality::Ollama), Sandbox::new());
+    sandbox.config(&format!(
+        "[aliases.fast]\nserver = \"{}\"\nmodel = \"llama3.2:latest\"\ncontext_length = 2048\nkeep_alive = 0\n",
+        mock.url()
+    ));
+    let loaded = sandbox.run(&["load", "fast", "--json"]).ok().json();
+    assert_eq!((&loaded["id"], &loaded["context_length"]), (&json!("llama3.2:latest"), &json!(2048)));
+    sandbox.run(&["switch", "fast", "--keep-alive", "60", "--context-length", "1024"]).ok();
+    assert_eq!(in_memory(&mock), ["llama3.2:latest"]);
+    let sent = sent(&mock, "/api/generate");
+    assert_eq!((&sent[0]["keep_alive"], &sent[0]["options"]), (&Value::Null, &json!({"num_ctx": 2048})));
+    assert!(sent.iter().any(|body| body["keep_alive"] == json!(60)), "{sent:?}");
+    let gone = sandbox.run(&["unload", "fast"]).ok();
+    assert!(gone.stdout.starts_with("`llama3.2:latest` is unloaded"), "{gone:?}");
+}
+
+#[test]
 fn pull_prints_its_result_and_nothing_else() {
     let (mock, sandbox) = (Mock::start(Personality::Ollama), Sandbox::new());
     mock.change_options(|options| options.download_delay = Duration::from_millis(300));
@@ -279,9 +297,22 @@ fn pull_prints_its_result_and_nothing_else() {
     assert_eq!(keys(&object), ["duration", "model", "server", "total_bytes"]);
     let unknown = sandbox.run(&["pull", "nobody/knows", "--server", &url]);
     assert!(unknown.code != Some(0) && unknown.stderr.contains("\nhint: "), "{unknown:?}");
-    let vllm = Mock::start(Personality::Vllm);
-    let cannot = sandbox.run(&["pull", "a", "--json", "--server", &vllm.url()]);
-    assert!(cannot.json()["error"]["message"].as_str().unwrap().contains("does not download"), "{cannot:?}");
+    let cannot = [
+        (Personality::Vllm, "Download it in vLLM itself."),
+        (Personality::LlamaCpp, "Start it without a model"),
+        (Personality::LmStudio03, "since 0.4.0"),
+    ];
+    for (personality, cure) in cannot {
+        let mock = Mock::start(personality);
+        let ended = sandbox.run(&["pull", "a", "--json", "--server", &mock.url()]);
+        let error = ended.json()["error"].clone();
+        assert_eq!(error["code"], "unsupported", "{error}");
+        assert!(error["hint"].as_str().unwrap().contains(cure), "{error}");
+    }
+    let router = Mock::start(Personality::LlamaCppRouter);
+    router.set_models(Vec::new());
+    let model = "ggml-org/gemma-3-1b-it-GGUF:Q4_K_M";
+    sandbox.run(&["pull", model, "--server", &router.url()]).ok();
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod vllm;
 
 use std::fmt::Debug;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -187,6 +188,11 @@ pub trait Manage: Debug + Sync {
         false
     }
 
+    /// Whether a load can be told which context the model is to have.
+    fn takes_context(&self) -> bool {
+        false
+    }
+
     /// Whether several names share one copy, which is listed under the name that loaded it.
     fn shares_copies(&self) -> bool {
         false
@@ -234,18 +240,33 @@ pub fn mark_loaded(models: &mut Vec<ModelInfo>, listing: &Listing) {
     }
 }
 
-/// The file of a model, as llama.cpp's list of models tells it: in the flags of the router's child, or as the model's name.
-pub fn model_file(body: &Value, id: &str) -> Option<std::path::PathBuf> {
-    let entry = json::list(body, "data").iter().find(|entry| json::text(entry, "id") == Some(id))?;
-    let flags = entry.get("status").map_or(&[][..], |status| json::list(status, "args"));
-    let after = flags.iter().position(|flag| matches!(flag.as_str(), Some("--model" | "-m")));
-    let path = match after {
-        Some(at) => flags.get(at + 1)?.as_str()?,
-        None => id,
-    };
-    let path = std::path::PathBuf::from(path);
-    // A relative one is relative to the server's folder, which is not told.
-    path.is_absolute().then_some(path)
+/// `Launch` is how llama.cpp starts a model, as its list of models tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launch {
+    /// The file; none where it is told relative to the server's folder, which is not told.
+    pub file: Option<PathBuf>,
+    /// The context; none where the model's own is taken.
+    pub context_length: Option<u32>,
+}
+
+impl Launch {
+    /// Reads the flags of the router's child, or the name of the one model.
+    pub fn read(body: &Value, id: &str) -> Option<Launch> {
+        let entry = json::list(body, "data").iter().find(|entry| json::text(entry, "id") == Some(id))?;
+        let flags = entry.get("status").map_or(&[][..], |status| json::list(status, "args"));
+        let after = |names: [&str; 2]| {
+            let at = flags.iter().position(|flag| flag.as_str().is_some_and(|flag| names.contains(&flag)))?;
+            flags.get(at + 1)?.as_str()
+        };
+        let file = PathBuf::from(after(["--model", "-m"]).unwrap_or(id));
+        let loaded = entry.get("meta").and_then(|meta| json::count(meta, "n_ctx"));
+        let length = loaded.or_else(|| after(["--ctx-size", "-c"])?.parse().ok());
+        Some(Launch {
+            file: file.is_absolute().then_some(file),
+            // 0 is the model's own.
+            context_length: length.and_then(|length| u32::try_from(length).ok()).filter(|length| *length > 0),
+        })
+    }
 }
 
 /// Makes a POST of a few fields.

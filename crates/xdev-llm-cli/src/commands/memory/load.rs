@@ -5,9 +5,9 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use xdev_llm::{Error, Forecast, Loaded, LoadedModel, Server, Verdict, is_same_model};
+use xdev_llm::{Error, Forecast, LoadRequest, Loaded, LoadedModel, Server, Verdict, is_same_model};
 
-use super::{connect, names, typed, warn_of_not_sent, watch};
+use super::{aim, names, typed, warn_of_not_sent, watch};
 use crate::arguments::{LoadArguments, TargetArguments};
 use crate::output::{self, DIM, Failure, Outcome};
 use crate::render::plain;
@@ -49,21 +49,21 @@ pub(crate) fn run(arguments: &LoadArguments) -> Outcome {
 }
 
 async fn load(target: &TargetArguments) -> Result<Loaded, Failure> {
-    let connection = connect(&target.server).await?;
+    let (request, connection) = aim(target).await?;
     if !target.json {
-        announce(&connection.server, target).await;
+        announce(&connection.server, &request).await;
     }
-    watch(connection.server.load(target.request()), async || goes_on(target)).await
+    watch(connection.server.load(request), async || goes_on(target)).await
 }
 
 /// Says whether it fits, where that is known; the server may well load what does not.
-async fn announce(server: &Server, target: &TargetArguments) {
-    let is_there = |model: &LoadedModel| is_same_model(&target.model, &model.id);
+async fn announce(server: &Server, request: &LoadRequest) {
+    let is_there = |model: &LoadedModel| is_same_model(&request.model, &model.id);
     if server.loaded().await.is_ok_and(|models| models.iter().any(is_there)) {
         return;
     }
     // Why a load cannot be is told by the load.
-    if let Ok(forecast) = server.forecast(&target.model, target.context_length).await
+    if let Ok(forecast) = server.forecast(&request.model, request.context_length).await
         && !matches!(forecast.verdict, Verdict::Unknown { .. })
     {
         output::note(&format!("{DIM}{}{DIM:#}", plain(&forecast.to_string())));
@@ -71,8 +71,8 @@ async fn announce(server: &Server, target: &TargetArguments) {
 }
 
 async fn foresee(target: &TargetArguments) -> Result<Forecast, Failure> {
-    let connection = connect(&target.server).await?;
-    Ok(connection.server.forecast(&target.model, target.context_length).await?)
+    let (request, connection) = aim(target).await?;
+    Ok(connection.server.forecast(&request.model, request.context_length).await?)
 }
 
 /// What a load that nobody waits for any more leaves behind.

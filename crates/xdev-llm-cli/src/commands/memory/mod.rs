@@ -10,18 +10,20 @@ pub(crate) mod unload;
 
 use std::pin::pin;
 
-use xdev_llm::{Client, Error, ErrorKind, MemoryTask};
+use xdev_llm::{Client, Error, ErrorKind, KeepAlive, LoadRequest, MemoryTask, Route};
 
-use crate::arguments::ServerArguments;
+use crate::arguments::{ServerArguments, TargetArguments};
 use crate::connect::{Connection, Connector};
-use crate::output::{self, Failure};
+use crate::output::{self, DIM, Failure};
 use crate::progress::MemoryProgress;
+use crate::render::plain;
 use crate::settings;
 use crate::show::Spinner;
 use crate::turn::interrupted;
 
-/// The server that was named, else the one in force, else the background engine. None is started.
-async fn find(server: &ServerArguments) -> Result<Option<Connection>, Failure> {
+/// The server that was named, or that an alias leads to, else the one in force, else the background engine. None is
+/// started.
+async fn find(server: &ServerArguments, model: &str) -> Result<Option<(Route, Connection)>, Failure> {
     let settings = settings::load(&settings::server_overrides(server.choice.as_deref()))?;
     let state_dir = settings::state_dir(&settings).to_owned();
     let connector = Connector::new(Client::new(settings)?, state_dir);
@@ -29,15 +31,33 @@ async fn find(server: &ServerArguments) -> Result<Option<Connection>, Failure> {
     let found = tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => Err(interrupted()),
-        found = connector.running() => found,
+        found = connector.running_route(model) => found,
     };
     spinner.clear();
-    Ok(found?)
+    let found = found?;
+    if let Some(note) = found.as_ref().and_then(|(route, _)| route.note()) {
+        output::note(&format!("{DIM}{}{DIM:#}", plain(&note)));
+    }
+    Ok(found)
 }
 
 /// The same, where nothing can be done without one.
-async fn connect(server: &ServerArguments) -> Result<Connection, Failure> {
-    Ok(find(server).await?.ok_or_else(nobody)?)
+async fn connect(server: &ServerArguments, model: &str) -> Result<(Route, Connection), Failure> {
+    Ok(find(server, model).await?.ok_or_else(nobody)?)
+}
+
+/// Finds where a model is to be loaded, and says what to ask there: what was typed beats what an alias says.
+async fn aim(target: &TargetArguments) -> Result<(LoadRequest, Connection), Failure> {
+    let (route, connection) = connect(&target.server, &target.model).await?;
+    // An alias that lets its model go after each answer can be loaded all the same.
+    let stay = route.keep_alive.filter(|stay| *stay != KeepAlive::Seconds(0));
+    let request = LoadRequest {
+        model: route.model.unwrap_or_default(),
+        context_length: target.context_length.or(route.context_length),
+        keep_alive: target.keep_alive.or(stay),
+        ..LoadRequest::default()
+    };
+    Ok((request, connection))
 }
 
 /// Shows what happens until the end; `stopped` says what Ctrl-C leaves behind.

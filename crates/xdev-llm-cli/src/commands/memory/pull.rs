@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &PullArguments) -> Outcome {
 }
 
 async fn pull(arguments: &PullArguments) -> Result<Pulled, Failure> {
-    let connection = connect(&arguments.server).await?;
+    // What is downloaded has the server's own name.
+    let (_, connection) = connect(&arguments.server, "").await?;
     let server = &connection.server;
     watch(server.pull(&arguments.model), async || ended(arguments, server).await).await
 }

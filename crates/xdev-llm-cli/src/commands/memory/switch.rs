@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use xdev_llm::{Error, Switched};
 
-use super::{connect, load, names, typed, unload, warn_of_not_sent, watch};
+use super::{aim, load, names, typed, unload, warn_of_not_sent, watch};
 use crate::arguments::{SwitchArguments, TargetArguments};
 use crate::output::{self, Failure, Outcome};
 use crate::render::plain;
@@ -31,8 +31,8 @@ pub(crate) fn run(arguments: &SwitchArguments) -> Outcome {
 }
 
 async fn switch(target: &TargetArguments) -> Result<Switched, Failure> {
-    let connection = connect(&target.server).await?;
-    watch(connection.server.switch(target.request()), async || half_way(target)).await
+    let (request, connection) = aim(target).await?;
+    watch(connection.server.switch(request), async || half_way(target)).await
 }
 
 /// What went and what came, in the order in which it happened, and why in this order.

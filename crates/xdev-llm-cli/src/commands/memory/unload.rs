@@ -26,7 +26,8 @@ pub(crate) fn run(arguments: &UnloadArguments) -> Outcome {
 }
 
 async fn unload(arguments: &UnloadArguments) -> Result<(), Failure> {
-    let Some(connection) = find(&arguments.server).await? else {
+    let asked = arguments.model.as_deref().unwrap_or_default();
+    let Some((route, connection)) = find(&arguments.server, asked).await? else {
         if arguments.json {
             return output::json(&json!({"models": [], "duration": 0.0}));
         }
@@ -36,10 +37,7 @@ async fn unload(arguments: &UnloadArguments) -> Result<(), Failure> {
     let unloaded = if let Some(state_dir) = connection.engine() {
         stop_engine(arguments, state_dir, server.url()).await?
     } else {
-        let what = match &arguments.model {
-            _ if arguments.all => Unload::All,
-            model => Unload::Model(model.clone().unwrap_or_default()),
-        };
+        let what = if arguments.all { Unload::All } else { Unload::Model(route.model.unwrap_or_default()) };
         watch(server.unload(what), async || on_its_way(arguments)).await?
     };
     if arguments.json {
@@ -81,11 +79,16 @@ pub(super) fn sentence(unloaded: &Unloaded) -> String {
     let names = names(unloaded.models.iter().map(LoadedModel::name));
     let are = if unloaded.models.len() == 1 { "is" } else { "are" };
     let freed = match (&unloaded.device, unloaded.freed_bytes) {
-        (Some(device), _) => format!(" {}", change(device)),
-        (None, Some(bytes)) => {
+        // Main memory that is less than before says only that other programs run.
+        (Some(device), _)
+            if device.kind != DeviceKind::System || device.free_bytes_after > device.free_bytes_before =>
+        {
+            format!(" {}", change(device))
+        }
+        (None, Some(bytes)) if bytes > 0 => {
             format!(" By the server's account it held {} of GPU memory.", bytes_in_words(bytes))
         }
-        (None, None) => String::new(),
+        _ => String::new(),
     };
     format!("{names} {are} unloaded, after {}.{freed}", words::seconds(unloaded.duration))
 }
@@ -106,7 +109,9 @@ fn place(kind: DeviceKind, name: &str) -> String {
 
 /// Warns where a GPU does not have back what the server said it held.
 pub(super) fn warn_of_missing(unloaded: &Unloaded) {
-    let Some(device) = unloaded.device.as_ref().filter(|it| it.kind == DeviceKind::Gpu && !it.is_back) else {
+    let Some(device) =
+        unloaded.device.as_ref().filter(|it| it.kind == DeviceKind::Gpu && it.is_back == Some(false))
+    else {
         return;
     };
     let held = unloaded.freed_bytes.map_or(String::new(), |bytes| format!(" ({})", bytes_in_words(bytes)));

@@ -12,12 +12,15 @@ use crate::device::{Device, DeviceKind};
 use crate::error::Result;
 use crate::forecast::{CacheType, Forecast, LoadPlan, Shape, Verdict, forecast};
 use crate::model::{LoadState, ModelInfo, is_same_model};
+use crate::wire::manage::Launch;
 use crate::wire::{Call, ServerKind};
 
 /// The context that servers give when none is asked for: LM Studio and Ollama on small cards.
 const USUAL_CONTEXT: u32 = 4096;
 /// How long the driver may take to count memory as free that a server gave back.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+/// How long it is watched at least where nobody told how much is to come back.
+const SETTLES_AFTER: Duration = Duration::from_millis(300);
 /// The pause between two looks at the device.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The part of what a server said it held that must be free again: it counts some of it twice, or leaves a little.
@@ -27,27 +30,33 @@ impl Server {
     /// Says whether a model would fit, before it is loaded: its size and the cache of that context, held against what is free
     /// on the device. Sends nothing that loads.
     ///
-    /// Without a context it is the one that servers usually give, 4,096 tokens.
+    /// Without a context, or where the server cannot be told, it is the one that the server gives by itself: llama.cpp's is
+    /// told, Ollama's goes by the size of the GPU, and elsewhere it is taken for 4,096 tokens.
     pub async fn forecast(&self, model: &str, context_length: Option<u32>) -> Result<Forecast> {
         let (way, _) = self.way().await?;
         let (id, _) = self.spelled(model, way).await?;
         let models = self.models().await?;
         let found = models.iter().find(|known| known.id == id).cloned();
         let info = found.unwrap_or_else(|| ModelInfo::new(id.clone()));
-        let shape = self.shape(&info).await;
+        let launch = self.launch(&id).await;
+        let shape = self.shape(&info, launch.as_ref()).await;
         let loaded = self.listing(way).await?.models;
         let others = loaded
             .iter()
             .filter(|other| !is_same_model(&id, &other.id))
             .map(|other| (other.name().to_owned(), other.vram_bytes.or(other.size_bytes).unwrap_or(0)));
         let limit = info.context_length.or(shape.context_length_max).unwrap_or(u32::MAX);
+        let mut device = self.device().await;
+        let usual = match &launch {
+            Some(launch) => launch.context_length.unwrap_or(limit),
+            None => self.usual_context(device.as_ref()).await,
+        };
         let plan = LoadPlan {
             model: &id,
             shape: &shape,
-            context_length: context_length.unwrap_or(USUAL_CONTEXT).min(limit),
+            context_length: context_length.filter(|_| way.takes_context()).unwrap_or(usual).min(limit),
             cache_type: CacheType::F16,
         };
-        let mut device = self.device().await;
         // What the model itself holds comes free when it is loaded anew.
         if let Some(device) = &mut device {
             let own = loaded.iter().filter(|it| is_same_model(&id, &it.id) && it.state == LoadState::Loaded);
@@ -57,14 +66,29 @@ impl Server {
         Ok(forecast(&plan, device.as_ref(), &others.collect::<Vec<_>>()))
     }
 
+    /// The context that is given when none is asked for. docs.ollama.com/context-length.
+    async fn usual_context(&self, device: Option<&Device>) -> u32 {
+        let gpu =
+            device.filter(|device| device.kind == DeviceKind::Gpu).map_or(0, |device| device.total_bytes);
+        let is_ollama = self.kind().await.is_ok_and(|kind| kind == ServerKind::OLLAMA);
+        match gpu >> 30 {
+            48.. if is_ollama => 262_144,
+            24.. if is_ollama => 32_768,
+            _ => USUAL_CONTEXT,
+        }
+    }
+
     /// What decides the memory that a model takes, as far as the server tells it.
-    async fn shape(&self, info: &ModelInfo) -> Shape {
+    async fn shape(&self, info: &ModelInfo, launch: Option<&Launch>) -> Shape {
         let size = info.size_bytes.unwrap_or(0);
         if let Some(metadata) = self.metadata(&info.id).await {
             return Shape::from_metadata(&metadata, size);
         }
-        if let Some(shape) = self.shape_of_file(&info.id).await {
-            return shape;
+        if let Some(file) = launch.and_then(|launch| launch.file.clone()).filter(|_| self.is_here()) {
+            let read = tokio::task::spawn_blocking(move || Shape::from_gguf(&file).ok()).await;
+            if let Ok(Some(shape)) = read {
+                return shape;
+            }
         }
         let mut shape = Shape::from_size(size, info.parameters, info.quantization.as_deref());
         shape.context_length_max = info.context_length;
@@ -88,15 +112,14 @@ impl Server {
         }
     }
 
-    /// What stands in the file that llama.cpp names, where that is one of this machine.
-    async fn shape_of_file(&self, id: &str) -> Option<Shape> {
-        if self.kind().await.ok()? != ServerKind::LLAMA_CPP || !self.is_here() {
+    /// How llama.cpp starts a model.
+    async fn launch(&self, id: &str) -> Option<Launch> {
+        if self.kind().await.ok()? != ServerKind::LLAMA_CPP {
             return None;
         }
         let dialect = self.dialect().await.ok()?;
         let (_, body) = self.get(&Call::get("/models"), &*dialect).await.ok()?;
-        let path = crate::wire::manage::model_file(&serde_json::from_slice(&body).ok()?, id)?;
-        tokio::task::spawn_blocking(move || Shape::from_gguf(&path).ok()).await.ok()?
+        Launch::read(&serde_json::from_slice(&body).ok()?, id)
     }
 
     /// Whether it runs on this machine.
@@ -117,29 +140,35 @@ impl Server {
         tokio::task::spawn_blocking(move || source.memory(visible.as_deref())).await.ok()?
     }
 
-    /// What became of the device's memory. After an unload the driver may take a moment to count it as free.
+    /// What became of the device's memory. After an unload (`rises`) the driver may take a moment to count it as free.
     pub(super) async fn change_since(
         &self,
         before: Option<Device>,
         given_back: Option<u64>,
+        rises: bool,
     ) -> Option<DeviceChange> {
         let before = before?;
         let start = Instant::now();
+        let mut last = None;
         loop {
             let now = self.device().await.filter(|now| now.name == before.name)?;
             let rose = now.free_bytes.saturating_sub(before.free_bytes) as f64;
-            let is_back = given_back.is_none_or(|bytes| rose >= SURELY_BACK * bytes as f64);
+            let is_back = given_back.map(|bytes| rose >= SURELY_BACK * bytes as f64);
+            // Where nothing was told, it has come back when it rises no more.
+            let is_still = start.elapsed() > SETTLES_AFTER && last == Some(now.free_bytes);
+            let is_settled = is_back.unwrap_or(is_still) || start.elapsed() > SETTLES_WITHIN;
             // Main memory goes up and down with everything else that runs.
-            if is_back || now.kind != DeviceKind::Gpu || start.elapsed() > SETTLES_WITHIN {
+            if !rises || now.kind != DeviceKind::Gpu || is_settled {
                 return Some(DeviceChange {
                     name: now.name,
                     kind: now.kind,
                     total_bytes: now.total_bytes,
                     free_bytes_before: before.free_bytes,
                     free_bytes_after: now.free_bytes,
-                    is_back,
+                    is_back: is_back.filter(|_| rises),
                 });
             }
+            last = Some(now.free_bytes);
             sleep(PAUSE).await;
         }
     }

@@ -72,11 +72,16 @@ impl Server {
         }
         let there =
             before.find(&id).filter(|found| found.state == LoadState::Loaded && !before.is_asleep(&id));
-        let was_loaded = there.is_some_and(|found| has_context(found, request.context_length));
+        // A server that cannot be told has what it has.
+        let wish = request.context_length.filter(|_| way.takes_context());
+        let was_loaded = there.is_some_and(|found| has_context(found, wish));
         if let Some(found) = there {
             if was_loaded && !way.shares_copies() {
                 // How long it stays was settled when it came.
-                let not_sent = request.keep_alive.map(|_| "keep_alive".to_owned()).into_iter().collect();
+                let lasting = request.keep_alive.map(|_| "keep_alive".to_owned());
+                let length = request.context_length.filter(|_| wish.is_none());
+                let not_sent =
+                    length.map(|_| "context_length".to_owned()).into_iter().chain(lasting).collect();
                 return Ok(self.is_loaded(found.clone(), start, true, &before, &before, not_sent));
             }
             // Asked for again, it stays as long as is asked for now; with another context it would be loaded anew.
@@ -104,7 +109,7 @@ impl Server {
             self.inner.note_context(self.url(), &id, Some(length));
         }
         let mut loaded = self.is_loaded(found, start, was_loaded, &before, &after, not_sent);
-        loaded.device = self.change_since(device, None).await;
+        loaded.device = self.change_since(device, None, false).await;
         Ok(loaded)
     }
 

@@ -42,8 +42,9 @@ pub struct DeviceChange {
     pub free_bytes_before: u64,
     /// What is free now, in bytes.
     pub free_bytes_after: u64,
-    /// Whether what the server said it held is free again; the driver is given five seconds for that.
-    pub is_back: bool,
+    /// Whether what the server said it held is free again, where it said so; the driver is given five seconds for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_back: Option<bool>,
 }
 
 /// `Loaded` is a model that is in memory now, as the server's own list says.

@@ -13,6 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::is_same_model;
 use crate::wire::manage::Step;
 
+const TOO_OLD: &str =
+    "LM Studio downloads over HTTP since 0.4.0: update it, or download there (`lms get NAME`).";
+
 impl Server {
     pub(super) async fn pull_now(&self, model: &str, events: &Events) -> Result<Pulled> {
         let model = model.trim();
@@ -30,6 +33,11 @@ impl Server {
             .with_server(self.url())
             .with_hint(format!("Download it in {name} itself.")));
         };
+        // What does not tell its list may download all the same.
+        let listing = self.listing(way).await.unwrap_or_default();
+        if let Some(why) = listing.fixed.or((listing.source > 0).then_some(TOO_OLD)) {
+            return Err(self.cannot("download", model, why));
+        }
         let mut progress = Progress::default();
         self.send(way, &call, LOAD_PATIENCE, |step| progress.take(step, events)).await?;
         while let Some(job) = progress.job.clone().filter(|_| !progress.is_done) {

@@ -43,6 +43,12 @@ impl Server {
         }
         if let Unload::Model(asked) = what
             && wanted.is_empty()
+        {
+            // A name that the server does not know is a mistake, and not a model that is gone already.
+            self.spelled(asked, way).await?;
+        }
+        if let Unload::Model(asked) = what
+            && wanted.is_empty()
             && way.shares_copies()
             && !listing.models.is_empty()
             && !matches!(asked.trim(), "" | "auto")
@@ -115,7 +121,7 @@ impl Server {
         Ok(Unloaded {
             server: self.url().to_owned(),
             duration,
-            device: self.change_since(device, freed_bytes).await,
+            device: self.change_since(device, freed_bytes, true).await,
             freed_bytes,
             models: wanted,
         })

@@ -29,7 +29,8 @@ impl Manage for LlamaCpp {
             return ControlFlow::Continue(());
         }
         let entries = list(body, "data");
-        if !entries.iter().any(|entry| entry.get("status").is_some()) {
+        // A router without a model lists none; a server with one model lists that.
+        if !entries.is_empty() && !entries.iter().any(|entry| entry.get("status").is_some()) {
             listing.fixed = Some(ONE_MODEL);
         }
         for entry in entries {

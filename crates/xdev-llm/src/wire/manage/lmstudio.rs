@@ -70,6 +70,10 @@ impl Manage for LmStudio {
         }
     }
 
+    fn takes_context(&self) -> bool {
+        true
+    }
+
     fn pull(&self, model: &str) -> Option<Call> {
         // A quantization is a field of its own, for Hugging Face addresses.
         Some(match model.rsplit_once('@').filter(|(name, _)| name.contains("huggingface.co/")) {

@@ -62,6 +62,10 @@ impl Manage for Ollama {
         Some(post("/api/pull", [("model", json!(model)), ("stream", json!(true))]))
     }
 
+    fn takes_context(&self) -> bool {
+        true
+    }
+
     // A copy belongs to the file of weights, which several names may have. ollama/server/sched.go.
     fn shares_copies(&self) -> bool {
         true

@@ -45,6 +45,10 @@ impl Manage for TextGenerationWebui {
         Ok(without(call, target, false, true))
     }
 
+    fn takes_context(&self) -> bool {
+        true
+    }
+
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {
         Ok(post("/v1/internal/model/unload", []))
     }
@@ -86,6 +90,10 @@ impl Manage for TabbyApi {
             None => post("/v1/model/load", [model]),
         };
         Ok(without(call, target, false, true))
+    }
+
+    fn takes_context(&self) -> bool {
+        true
     }
 
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {

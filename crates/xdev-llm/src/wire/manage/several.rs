@@ -131,6 +131,10 @@ impl Manage for Lemonade {
         Ok(without(call, target, false, true))
     }
 
+    fn takes_context(&self) -> bool {
+        true
+    }
+
     fn unload(&self, model: &LoadedModel) -> Result<Call> {
         Ok(post("/v1/unload", [("model_name", json!(model.id))]))
     }
