@@ -16,6 +16,7 @@ CHAT_WIDGETS = [
     "prompt", "server_url", "model", "preset", "system_prompt", "message_history", "temperature",
     "max_tokens", "top_p", "stream", "auto_detect_server", "timeout", "validate_input", "seed",
     "control_after_generate", "top_k", "min_p", "stop", "reasoning", "on_error", "fallback_text", "run_again",
+    "memory",
 ]  # fmt: skip
 
 MODELS = ["--model", "qwen3-4b", "--model", "llama-3.1-8b", "--model", "text-embedding-nomic"]
