@@ -35,7 +35,7 @@ export class Section {
 
   /** Shows an item as it is now. */
   show(item, index, count) {
-    this.title.textContent = count > 1 ? t("item", { index: index + 1, count }) : "";
+    setText(this.title, item.title ?? (count > 1 ? t("item", { index: index + 1, count }) : ""));
     this.detected.textContent = item.detected ?? "";
     this.headless.textContent = item.headless && item.isRunning ? t("headless") : "";
     this.details.hidden = !item.reasoning;
@@ -66,7 +66,7 @@ export class Section {
     const percent = typeof value === "number" ? ` ${Math.round(value * 100)} %` : "";
     let words = "";
     if (phase) words = t(phase) + percent;
-    else if (item.state === "waiting") words = t("waiting");
+    else if (item.state === "waiting") words = t(item.queued ? "queued" : "waiting");
     else if (item.state === "stopped") words = t("stopped");
     else if (item.state === "error") words = `${t("error")}: ${item.error}`;
     setText(this.status, words);
