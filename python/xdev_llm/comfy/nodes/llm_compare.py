@@ -96,7 +96,7 @@ class Asked:
     model: str
     memory: dict[str, Any]
     reply: Any = None
-    failure: xdev_llm.Error | None = None
+    failure: Any = None
     # Each look at a reply's statistics makes them anew.
     stats: dict[str, Any] | None = None
 
