@@ -80,7 +80,8 @@ def test_each_model_answers_in_order(client, studio):
     ]
     for row, told in zip(rows(done), stats(done)):
         assert re.fullmatch(r"\d+\.\d\d s", row[1]) and re.fullmatch(r"\d+\.\d\d s", row[4])
-        assert re.fullmatch(r"(≈ )?[\d.]+", row[2]) and re.fullmatch(r"(≈ )?\d+", row[3])
+        # An answer that comes at once has no speed.
+        assert re.fullmatch(r"(≈ )?[\d.]+|–", row[2]) and re.fullmatch(r"(≈ )?\d+", row[3])
         assert told["model_requested"] == row[0] and told["server"]["url"] == studio.url
         assert told["output_tokens"] > 0 and told["memory"] == {"mode": "keep"}
 
@@ -155,14 +156,20 @@ def test_auto_is_the_loaded_one(client, studio):
     assert asked(studio) == ["second-7b", "first-7b"]
 
 
-def test_a_failure_stops_after_all_were_asked(client, studio):
-    said = reasons(client, compare(studio, "first-7b, nothing-such, second-7b"))
+@pytest.fixture
+def ollama(serve):
+    """Ollama, which refuses a model that it has not."""
+    return empty(serve("--personality", "ollama"), "first-7b", "second-7b")
+
+
+def test_a_failure_stops_after_all_were_asked(client, ollama):
+    said = reasons(client, compare(ollama, "first-7b, nothing-such, second-7b"))
     assert "1 of 3 models failed" in said and "nothing-such" in said
-    assert asked(studio)[0] == "first-7b" and asked(studio)[-1] == "second-7b"
+    assert asked(ollama)[0] == "first-7b" and asked(ollama)[-1] == "second-7b"
 
 
-def test_a_failure_is_left_out(client, studio):
-    graph = compare(studio, "first-7b, nothing-such, second-7b", on_error="leave out")
+def test_a_failure_is_left_out(client, ollama):
+    graph = compare(ollama, "first-7b, nothing-such, second-7b", on_error="leave out")
     done = run(client, graph)
     assert len(done.text(RESPONSES)) == 2 and not any("nothing-such" in text for text in done.text(RESPONSES))
     failed = rows(done)[1]
@@ -213,7 +220,7 @@ def test_a_server_that_cannot_unload_is_named(client, server):
 
 def test_keep_unloads_nothing(client, studio):
     run(client, compare(studio))
-    assert story(studio) == "chatx2" and len(studio.loaded()) == 2
+    assert story(studio) == "chatx2" and studio.loaded()
 
 
 def test_a_chat_keeps_its_model_for_a_comparison(client, studio):
@@ -221,7 +228,7 @@ def test_a_chat_keeps_its_model_for_a_comparison(client, studio):
     graph = {**compare(studio, prompt=["chat", 0]), "chat": chat, **sampler(studio, "node")}
     run(client, graph)
     # The first chat is the node before, and the model it loaded is there until the comparison has asked it.
-    assert re.fullmatch(r"(load )+chatx2( load)? chat unload sampling(x2)?", story(studio)), story(studio)
+    assert story(studio) == "load chatx3 unload samplingx2"
     (unload,) = [one["body"] for one in studio.requests() if word_for(one) == "unload"]
     assert "second-7b" in json.dumps(unload)
 
@@ -259,14 +266,19 @@ def test_the_panel_has_a_part_for_each(client, studio):
         assert "".join(data.get("text", "") for data in of_this) == "tok " * 10
         (done,) = [data["done"] for data in of_this if "done" in data]
         assert done["tokens_per_second"] > 0
-    assert [data.get("part", 0) for data in told if data.get("queued")] == [1]
+    assert [data.get("part", 0) for data in told if data.get("queued")] == [0, 1]
 
 
 def test_a_list_of_prompts(client, studio):
-    graph = {**compare(studio, prompt=["list", 0]), "list": node("ProbeList", count=3, text="Question")}
+    studio.script(repeat=5, token_delay_ms=20)
+    graph = {**compare(studio, prompt=["list", 0], memory=EACH), "list": node("ProbeList", count=3, text="Question")}
     done = run(client, graph)
     assert len(done.text(RESPONSES)) == 6 and len(done.text(TABLE)) == 3
     assert len(done.output("node")["xdev_llm"]) == 3
+    times = sorted((chat["at_ms"], chat["at_ms"] + 5 * 20) for chat in studio.chats())
+    assert all(before[1] <= after[0] for before, after in zip(times, times[1:])), "only one is asked at a time"
+    if runs_beside(client.host.kind):
+        assert story(studio) == "load chatx3 unload load chatx3 unload"
 
 
 BAD = {
@@ -301,12 +313,11 @@ def test_linked_and_unchecked_fields_are_looked_at_later(client, studio):
 
 
 def test_the_last_answers_are_used_again(client, studio):
-    studio.models({"id": "second-7b", "loaded": True})
-    graph = compare(studio, "auto, first-7b", seed=3)
+    studio.models([{"id": name, "loaded": True} for name in ("second-7b", "third-7b")])
+    graph = compare(studio, "auto, third-7b", seed=3)
     run(client, graph)
     assert "node" in run(client, graph).cached
-    empty(studio, "first-7b", "second-7b")
-    studio.models({"id": "first-7b", "loaded": True})
+    studio.models([{"id": "first-7b", "loaded": True}, {"id": "second-7b", "loaded": False}])
     assert "node" not in run(client, graph).cached, "auto is another model now"
 
 

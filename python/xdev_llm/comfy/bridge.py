@@ -89,7 +89,7 @@ class Feed:
     several answers has a feed for each: `part` is its place among them, and `title` what stands above it.
     """
 
-    def __init__(self, node_id, is_live=True, part=0, title=None):
+    def __init__(self, node_id, is_live=True, part=0, title=None, **told):
         self._node_id = node_id
         self._part = part
         self._title = title
@@ -101,7 +101,7 @@ class Feed:
         self._is_live = is_live
         self._plain = ""
         self._plain_sent = 0.0
-        self.begin()
+        self.begin(**told)
 
     def begin(self, **told):
         """Empties what is shown, and says what is known before anything arrives."""

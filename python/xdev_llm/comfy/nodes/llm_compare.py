@@ -4,6 +4,7 @@ Not here: how the chart is drawn (`chart`), loading and unloading (`memory`), on
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,12 @@ MOST_MODELS = 50
 # The longest cell of the table, in characters.
 LONGEST_CELL = 100
 
+# Seconds between two looks of who waits for its turn.
+PAUSE = 0.02
+
+# Who asks one model after another, and who waits for that.
+_turns = []
+
 _OF_CHAT = {given.name: given for given in chat.INPUTS}
 
 INPUTS = (
@@ -31,8 +38,8 @@ INPUTS = (
     Input(
         "models",
         "STRING",
-        "The models to compare, at least two: one a line, or separated by commas. An alias from your xdev-llm config may stand for "
-        "a model on another server; \"auto\" is the one that is loaded.",
+        "The models to compare, at least two: one a line, or separated by commas. An alias from your xdev-llm config goes to the "
+        "servers that it names, whatever server_url says; \"auto\" is the one that is loaded.",
         default="",
         options=shared.TEXT,
     ),
@@ -129,13 +136,13 @@ async def run(node_id, **values):
         raise xdev_llm.InvalidInput(shared.in_words(wrong))
     names, request = memory.names_in(values["models"]), _request(values)
     mode = memory.UNLOAD_AFTER if values.get("memory") == UNLOAD_EACH else memory.KEEP
-    feeds = [bridge.Feed(node_id, part=part, title=name) for part, name in enumerate(names)]
-    if values.get("parallel", False):
-        asked = await _side_by_side([_ask(*each, node_id, request, mode) for each in zip(feeds, names)])
+    is_parallel = values.get("parallel", False)
+    feeds = [bridge.Feed(node_id, part=part, title=name, queued=not is_parallel) for part, name in enumerate(names)]
+    if is_parallel:
+        turn = contextlib.nullcontext
+        asked = await _side_by_side([_ask(*each, node_id, request, mode, turn) for each in zip(feeds, names)])
     else:
-        for feed in feeds[1:]:
-            feed.begin(queued=True)
-        asked = [await _ask(*each, node_id, request, mode) for each in zip(feeds, names)]
+        asked = [await _ask(*each, node_id, request, mode, _turn) for each in zip(feeds, names)]
     failed = [one for one in asked if one.failure is not None]
     if failed and (len(failed) == len(asked) or values.get("on_error", STOP_ON_ERROR) == STOP_ON_ERROR):
         raise _joined(failed, len(asked))
@@ -148,23 +155,25 @@ async def run(node_id, **values):
         (
             [one.reply.text for one in asked if one.failure is None],
             table,
-            _chart(asked, values.get("parallel", False)),
+            _chart(asked, is_parallel),
             shared.as_json([one.as_dict() for one in asked]),
         ),
         {"parts": [one.shown() for one in asked]},
     )
 
 
-async def _ask(feed, model, node_id, request, mode):
-    """Asks one model, and gives what came of it, a failure too."""
-    feed.begin()
+async def _ask(feed, model, node_id, request, mode, turn):
+    """Asks one model when its turn comes, and gives what came of it, a failure too."""
     asked = Asked(model, {})
+    request = {**request, "server": _server_of(model, request["server"])}
     try:
         async with memory.Use(feed, node_id, mode, request["server"], model) as use:
             asked.memory = use.told
             try:
                 await use.begin()
-                asked.reply = await bridge.ask(feed, **{**request, "model": use.model})
+                async with turn():
+                    feed.begin()
+                    asked.reply = await bridge.ask(feed, **{**request, "model": use.model})
                 asked.stats = asked.reply.stats
             except xdev_llm.Error as error:
                 # The model is unloaded all the same, before the next one is loaded.
@@ -172,6 +181,25 @@ async def _ask(feed, model, node_id, request, mode):
     except xdev_llm.Error as error:
         asked.failure = error
     return asked
+
+
+@contextlib.asynccontextmanager
+async def _turn():
+    """Waits until no other comparison asks: the items of a list run at once, and each would spoil the others' figures."""
+    mine = object()
+    _turns.append(mine)
+    try:
+        while _turns[0] is not mine:
+            bridge.stop_if_interrupted()
+            await asyncio.sleep(PAUSE)
+        yield
+    finally:
+        _turns.remove(mine)
+
+
+def _server_of(model, server):
+    """The server to ask for a model; an alias has servers of its own."""
+    return None if model in bridge.aliases() else server or None
 
 
 async def _side_by_side(asks):
@@ -312,11 +340,11 @@ async def fingerprint(node_id, **values):
         return float("nan")
     marks = [bridge.times_replaced(node_id)]
     if values.get("server_url") is not None and values.get("models") is not None:
-        aliases = bridge.aliases()
         for model in memory.names_in(values["models"]):
-            if model == "auto" or model in aliases:
+            if model == "auto" or model in bridge.aliases():
+                server = _server_of(model, values["server_url"])
                 try:
-                    target = await bridge.look(bridge.client().resolve(values["server_url"], model), shared.PATIENCE)
+                    target = await bridge.look(bridge.client().resolve(server, model), shared.PATIENCE)
                 except (xdev_llm.Error, TimeoutError):
                     # Asking decides: it names what is wrong.
                     return float("nan")
