@@ -31,8 +31,8 @@ FAILED_INK = (229, 133, 126)
 
 # Fonts with letters that Pillow's own has not, by the names of their files: Linux, Windows, macOS.
 _WIDER_FONTS = (
-    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansSC-Regular.otf", "SourceHanSansSC-Regular.otf",
-    "wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf", "DroidSansFallback.ttf",
+    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansCJKjp-Regular.otf", "NotoSansSC-Regular.otf",
+    "SourceHanSansSC-Regular.otf", "wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf", "DroidSansFallback.ttf",
     "msyh.ttc", "simsun.ttc", "meiryo.ttc", "malgun.ttf", "seguisym.ttf",
     "PingFang.ttc", "Hiragino Sans GB.ttc", "STHeiti Light.ttc", "AppleSDGothicNeo.ttc", "Arial Unicode.ttf",
     "DejaVuSans.ttf",
@@ -134,8 +134,7 @@ class _Canvas:
 
     def finished(self):
         """The picture in its own size."""
-        size = (self._image.width // SCALE, self._image.height // SCALE)
-        return self._image.resize(size, Image.Resampling.LANCZOS)
+        return self._image.reduce(SCALE)
 
     def length(self, text, size):
         """How wide a text is."""
@@ -150,8 +149,8 @@ class _Canvas:
 
     def line(self, top):
         """Draws a line over the whole width."""
-        ends = (MARGIN * SCALE, top * SCALE, (WIDTH - MARGIN) * SCALE, top * SCALE)
-        self._draw.line(ends, fill=LINE, width=SCALE)
+        ends = (MARGIN * SCALE, top * SCALE, (WIDTH - MARGIN) * SCALE - 1, (top + 1) * SCALE - 1)
+        self._draw.rectangle(ends, fill=LINE)
 
     def bar(self, left, middle, length, ink):
         """Draws a bar."""
