@@ -82,7 +82,9 @@ def host(request, browser, tmp_path_factory):
     from hosts import request as ask
 
     folder = tmp_path_factory.mktemp("host")
-    (folder / "config.toml").write_text("")
+    (folder / "config.toml").write_text(
+        '[[aliases.swift]]\nserver = "http://127.0.0.1:1"\nmodel = "big"\n[[aliases.swift]]\nserver = "http://127.0.0.1:2"\n'
+    )
     environment = {
         "HOME": str(folder),
         "PATH": os.environ["PATH"],

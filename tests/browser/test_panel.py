@@ -9,6 +9,9 @@ import re
 import pytest
 
 from conftest import wait_until
+from hosts import request
+
+from .canvas import PATIENCE
 
 EVIL = 'Before <img src=x onerror="window.xdevPwned=1"><script>window.xdevPwned=2</script> <b>after</b>'
 
@@ -105,6 +108,20 @@ def test_run_pressed_twice_shows_the_second_answer_alone(canvas, chat):
     wait_until(lambda: len(node.server.chats()) == 2)
     node.wait_state("done")
     assert node.answer() == "tok " * 20 and node.panel.locator(".xdev-llm-section").count() == 1
+
+
+def test_the_memory_that_came_back_is_shown(canvas, chat):
+    node = chat("--model", "first-7b", "--load-delay", "700", "--unload-delay", "1500", model="first-7b")
+    request(node.server.url + "/mock/models", [{"id": "first-7b", "loaded": False}])
+    node.choose("memory", "unload after the last LLM node")
+    canvas.run()
+    shown = []
+    for words in ("Loading the model", "Unloading the model"):
+        node.panel.locator(".xdev-llm-status", has_text=words).wait_for(state="attached", timeout=PATIENCE)
+        shown.append(node.text("status"))
+    assert shown[0].startswith("Loading the model") and node.answer(), "the answer stays while the model goes"
+    node.panel.locator(".xdev-llm-note", has_text="unloaded first-7b in").first.wait_for(state="attached", timeout=PATIENCE)
+    canvas.picture("unloaded")
 
 
 def test_an_error_is_shown_in_the_node(canvas, chat):

@@ -49,7 +49,7 @@ def test_the_models_of_the_server_are_listed(canvas, mock):
     node = canvas.add("XDEV_LMStudioChat", server_url=server.url)
     node.wait_values("model", "qwen3-4b")
     offered = node.values("model")
-    assert offered[:2] == ["auto", "qwen3-4b"], "what is loaded stands first"
+    assert offered[:3] == ["auto", "swift", "qwen3-4b"], "aliases, then what is loaded"
     assert not [model for model in offered if "embed" in model], "it cannot chat"
     assert node.value("model") == "auto" and node.text("model").startswith("auto →")
     assert "LM Studio" in node.text("server") and server.url.removeprefix("http://") in node.text("server")
@@ -95,6 +95,16 @@ def test_a_server_that_is_off_is_said_in_words(canvas, mock):
     assert server.url.removeprefix("http://") in node.text("problem")
     assert node.value("model") == "qwen3-4b"
     canvas.picture("unreachable")
+
+
+def test_an_alias_says_where_it_goes_and_whether_the_server_fits(canvas, server):
+    node = canvas.add("XDEV_LMStudioChat", server_url="http://127.0.0.1:2")
+    node.wait_values("model", "swift")
+    node.choose("model", "swift")
+    canvas.until("document.querySelector(given).textContent.includes('big (http://127.0.0.1:1) →')", ".xdev-llm-note")
+    assert node.text("problem") == "", "that one of its servers is off is what an alias is for"
+    node.choose("server_url", server.url)
+    canvas.until("document.querySelector(given).textContent.includes('no route to the server')", ".xdev-llm-problem")
 
 
 def test_a_model_can_be_typed(canvas, server):

@@ -95,7 +95,7 @@ impl Server {
     /// Brings back what this server cannot bring back by itself when it is asked for an answer.
     pub(super) async fn wake(&self, model: Option<&str>) -> Result<bool> {
         let Ok((way, _)) = self.way().await else { return Ok(false) };
-        if !way.must_load_first() || self.inner.is_unmanaged(self.url()) {
+        if !way.manners().must_load_first || self.inner.is_unmanaged(self.url()) {
             return Ok(false);
         }
         let listing = self.listing(way).await?;
@@ -128,7 +128,7 @@ impl Server {
     /// Marks what is in memory in the list of installed models, where that list does not say so itself.
     pub(super) async fn mark_states(&self, models: &mut Vec<ModelInfo>) {
         let Ok((way, _)) = self.way().await else { return };
-        if way.lists_states() {
+        if !way.manners().hides_states {
             return;
         }
         // A server that keeps this to itself has told its models all the same.

@@ -144,6 +144,24 @@ pub struct Pulling {
     pub total_bytes: Option<u64>,
 }
 
+/// `Manners` are what sets one server's memory apart from another's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about a server, and they are independent")]
+pub struct Manners {
+    /// It holds one model at a time, so that a load replaces what is there.
+    pub holds_one: bool,
+    /// A chat does not bring back what was unloaded, so that it must be loaded before.
+    pub must_load_first: bool,
+    /// It restarts to load and unload, and refuses connections meanwhile.
+    pub restarts: bool,
+    /// The list of installed models does not say which are in memory.
+    pub hides_states: bool,
+    /// A load can be told which context the model is to have.
+    pub takes_context: bool,
+    /// Several names share one copy, which is listed under the name that loaded it.
+    pub shares_copies: bool,
+}
+
 /// `Manage` is one server's way to manage its models.
 pub trait Manage: Debug + Sync {
     /// The paths that tell what is in memory, to be asked in this order until one is understood.
@@ -158,6 +176,11 @@ pub trait Manage: Debug + Sync {
     /// Builds the call that unloads one.
     fn unload(&self, model: &LoadedModel) -> Result<Call>;
 
+    /// What sets it apart.
+    fn manners(&self) -> Manners {
+        Manners::default()
+    }
+
     /// Builds the call that downloads one; `None` where the server does not download.
     fn pull(&self, _model: &str) -> Option<Call> {
         None
@@ -171,36 +194,6 @@ pub trait Manage: Debug + Sync {
     /// Reads one document of the answer to a load, an unload or a download. An error in it is an `Err`.
     fn read(&self, _event: Option<&str>, _document: &Value, _steps: &mut Vec<Step>) -> Result<()> {
         Ok(())
-    }
-
-    /// Whether it holds one model at a time, so that a load replaces what is there.
-    fn holds_one(&self) -> bool {
-        false
-    }
-
-    /// Whether a chat does not bring back by itself what was unloaded, so that it must be loaded before.
-    fn must_load_first(&self) -> bool {
-        false
-    }
-
-    /// Whether the server restarts to load and unload, and refuses connections meanwhile.
-    fn restarts(&self) -> bool {
-        false
-    }
-
-    /// Whether a load can be told which context the model is to have.
-    fn takes_context(&self) -> bool {
-        false
-    }
-
-    /// Whether several names share one copy, which is listed under the name that loaded it.
-    fn shares_copies(&self) -> bool {
-        false
-    }
-
-    /// Whether installed models have their state in the list of models already.
-    fn lists_states(&self) -> bool {
-        true
     }
 }
 
@@ -275,12 +268,12 @@ fn post<const N: usize>(path: &str, fields: [(&str, Value); N]) -> Call {
     Call::post(path, body, &[], Vec::new())
 }
 
-/// Names what was asked for and this server cannot be told.
-fn without(mut call: Call, target: &LoadTarget, context: bool, keep_alive: bool) -> Call {
-    if context && target.context_length.is_some() {
+/// Names what was asked for and a server with these manners, which settles by itself how long a model stays, is not told.
+fn without(mut call: Call, target: &LoadTarget, manners: Manners) -> Call {
+    if target.context_length.is_some() && !manners.takes_context {
         call.not_sent.push("context_length".into());
     }
-    if keep_alive && target.keep_alive.is_some() {
+    if target.keep_alive.is_some() {
         call.not_sent.push("keep_alive".into());
     }
     call

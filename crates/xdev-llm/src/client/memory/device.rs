@@ -54,7 +54,10 @@ impl Server {
         let plan = LoadPlan {
             model: &id,
             shape: &shape,
-            context_length: context_length.filter(|_| way.takes_context()).unwrap_or(usual).min(limit),
+            context_length: context_length
+                .filter(|_| way.manners().takes_context)
+                .unwrap_or(usual)
+                .min(limit),
             cache_type: CacheType::F16,
         };
         // What the model itself holds comes free when it is loaded anew.

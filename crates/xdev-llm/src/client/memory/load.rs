@@ -32,7 +32,7 @@ impl Server {
             return Ok((found.id.clone(), found.kind));
         }
         // Such a server lists only what it has loaded.
-        if way.holds_one() {
+        if way.manners().holds_one {
             return Ok((asked.to_owned(), ModelKind::guess(asked)));
         }
         let hint = self.model_hint(Some(asked)).await.unwrap_or_default();
@@ -73,10 +73,10 @@ impl Server {
         let there =
             before.find(&id).filter(|found| found.state == LoadState::Loaded && !before.is_asleep(&id));
         // A server that cannot be told has what it has.
-        let wish = request.context_length.filter(|_| way.takes_context());
+        let wish = request.context_length.filter(|_| way.manners().takes_context);
         let was_loaded = there.is_some_and(|found| has_context(found, wish));
         if let Some(found) = there {
-            if was_loaded && !way.shares_copies() {
+            if was_loaded && !way.manners().shares_copies {
                 // How long it stays was settled when it came.
                 let lasting = request.keep_alive.map(|_| "keep_alive".to_owned());
                 let length = request.context_length.filter(|_| wish.is_none());
@@ -176,7 +176,7 @@ impl Server {
                         let _ = events.send(MemoryEvent::Loading { model: id.to_owned(), share: None });
                     }
                     // It may be there under another name.
-                    None if way.shares_copies() && !listing.models.is_empty() => return Ok(listing),
+                    None if way.manners().shares_copies && !listing.models.is_empty() => return Ok(listing),
                     _ => {
                         let failed = listing.failed.iter().find(|(failed, _)| is_same_model(id, failed));
                         let is_late = start.elapsed() > LIST_PATIENCE;

@@ -15,7 +15,7 @@ impl Server {
         let others: Vec<LoadedModel> =
             before.models.iter().filter(|model| !is_same_model(&id, &model.id)).cloned().collect();
         let request = LoadRequest { model: id, ..request.clone() };
-        if others.is_empty() || way.holds_one() {
+        if others.is_empty() || way.manners().holds_one {
             // The load of a server that holds one model is the switch.
             let loaded = self.load_now(&request, events).await?;
             return Ok(Switched { unloaded: None, loaded, side_by_side: false });

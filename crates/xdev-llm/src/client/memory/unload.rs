@@ -49,7 +49,7 @@ impl Server {
         }
         if let Unload::Model(asked) = what
             && wanted.is_empty()
-            && way.shares_copies()
+            && way.manners().shares_copies
             && !listing.models.is_empty()
             && !matches!(asked.trim(), "" | "auto")
         {

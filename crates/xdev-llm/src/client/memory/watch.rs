@@ -53,7 +53,7 @@ impl Server {
                 Ok(None)
             }
             Err(error)
-                if way.restarts()
+                if way.manners().restarts
                     && since.elapsed() < RESTART_PATIENCE
                     && matches!(
                         error.kind(),
@@ -95,7 +95,7 @@ impl Server {
             match timeout(patience, self.inner.transport.send(&request)).await.map_err(silent)? {
                 Ok(response) => response,
                 // It is restarting already.
-                Err(error) if way.restarts() && error.kind() != ErrorKind::Config => return Ok(()),
+                Err(error) if way.manners().restarts && error.kind() != ErrorKind::Config => return Ok(()),
                 Err(error) => return Err(error),
             };
         if !(200..300).contains(&response.head.status) {
@@ -109,7 +109,7 @@ impl Server {
             let came = timeout(patience, response.body.read(&mut bytes)).await.map_err(silent)?;
             let more = match came {
                 Ok(more) => more,
-                Err(_) if way.restarts() => return Ok(()),
+                Err(_) if way.manners().restarts => return Ok(()),
                 Err(error) => return Err(failed(&url, error, "while it answered")),
             };
             let mut read = |frame: Frame<'_>| read_steps(way, frame, &mut steps).map(|()| true);

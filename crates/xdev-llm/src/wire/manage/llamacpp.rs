@@ -48,7 +48,7 @@ impl Manage for LlamaCpp {
         } else {
             post("/models/load", [("model", json!(target.id))])
         };
-        Ok(without(call, target, true, true))
+        Ok(without(call, target, self.manners()))
     }
 
     fn unload(&self, model: &LoadedModel) -> Result<Call> {

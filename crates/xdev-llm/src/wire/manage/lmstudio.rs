@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::json::{count, list, text};
 use super::super::{Call, lmstudio, openai};
-use super::{Listing, LoadTarget, Manage, Pulling, Step, post, refused, segment};
+use super::{Listing, LoadTarget, Manage, Manners, Pulling, Step, post, refused, segment};
 use crate::chat::KeepAlive;
 use crate::error::Result;
 use crate::model::{LoadState, LoadedModel, ModelKind};
@@ -47,6 +47,10 @@ impl Manage for LmStudio {
         ControlFlow::Break(())
     }
 
+    fn manners(&self) -> Manners {
+        Manners { takes_context: true, ..Manners::default() }
+    }
+
     fn load(&self, target: &LoadTarget, listing: &Listing) -> Result<Call> {
         let model = ("model", json!(target.id));
         // A time to live is taken only from a request that itself loads the model.
@@ -68,10 +72,6 @@ impl Manage for LmStudio {
             Some(instance) => Ok(post("/api/v1/models/unload", [("instance_id", json!(instance))])),
             None => Err(refused("unload the model", "it is a version that cannot").with_hint(TOO_OLD)),
         }
-    }
-
-    fn takes_context(&self) -> bool {
-        true
     }
 
     fn pull(&self, model: &str) -> Option<Call> {

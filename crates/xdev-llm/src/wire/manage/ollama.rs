@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::Call;
 use super::super::json::{count, list, text};
-use super::{Listing, LoadTarget, Manage, Pulling, Step, post};
+use super::{Listing, LoadTarget, Manage, Manners, Pulling, Step, post};
 use crate::chat::KeepAlive;
 use crate::error::Result;
 use crate::model::{LoadState, LoadedModel, ModelKind};
@@ -29,6 +29,15 @@ impl Manage for Ollama {
         }
         listing.models = list(body, "models").iter().filter_map(read_loaded).collect();
         ControlFlow::Break(())
+    }
+
+    fn manners(&self) -> Manners {
+        Manners {
+            takes_context: true,
+            // A copy belongs to the file of weights, which several names may have. ollama/server/sched.go.
+            shares_copies: true,
+            ..Manners::default()
+        }
     }
 
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
@@ -60,15 +69,6 @@ impl Manage for Ollama {
 
     fn pull(&self, model: &str) -> Option<Call> {
         Some(post("/api/pull", [("model", json!(model)), ("stream", json!(true))]))
-    }
-
-    fn takes_context(&self) -> bool {
-        true
-    }
-
-    // A copy belongs to the file of weights, which several names may have. ollama/server/sched.go.
-    fn shares_copies(&self) -> bool {
-        true
     }
 
     fn read(&self, _event: Option<&str>, document: &Value, steps: &mut Vec<Step>) -> Result<()> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::Call;
 use super::super::json::{number, text};
-use super::{Listing, LoadTarget, Manage, Step, post, refused, without};
+use super::{Listing, LoadTarget, Manage, Manners, Step, post, refused, without};
 use crate::error::Result;
 use crate::model::{LoadState, LoadedModel};
 
@@ -36,33 +36,27 @@ impl Manage for TextGenerationWebui {
         only(text(body, "model_name"), "None", listing)
     }
 
+    fn manners(&self) -> Manners {
+        Manners {
+            holds_one: true,
+            must_load_first: true,
+            hides_states: true,
+            takes_context: true,
+            ..Manners::default()
+        }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
         let model = ("model_name", json!(target.id));
         let call = match target.context_length {
             Some(length) => post("/v1/internal/model/load", [model, ("args", json!({ "ctx_size": length }))]),
             None => post("/v1/internal/model/load", [model]),
         };
-        Ok(without(call, target, false, true))
-    }
-
-    fn takes_context(&self) -> bool {
-        true
+        Ok(without(call, target, self.manners()))
     }
 
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {
         Ok(post("/v1/internal/model/unload", []))
-    }
-
-    fn holds_one(&self) -> bool {
-        true
-    }
-
-    fn must_load_first(&self) -> bool {
-        true
-    }
-
-    fn lists_states(&self) -> bool {
-        false
     }
 }
 
@@ -83,17 +77,23 @@ impl Manage for TabbyApi {
         only(text(body, "id"), "", listing)
     }
 
+    fn manners(&self) -> Manners {
+        Manners {
+            holds_one: true,
+            must_load_first: true,
+            hides_states: true,
+            takes_context: true,
+            ..Manners::default()
+        }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
         let model = ("model_name", json!(target.id));
         let call = match target.context_length {
             Some(length) => post("/v1/model/load", [model, ("max_seq_len", json!(length))]),
             None => post("/v1/model/load", [model]),
         };
-        Ok(without(call, target, false, true))
-    }
-
-    fn takes_context(&self) -> bool {
-        true
+        Ok(without(call, target, self.manners()))
     }
 
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {
@@ -105,18 +105,6 @@ impl Manage for TabbyApi {
             steps.push(Step::Loading((modules > 0.0).then(|| (module / modules).clamp(0.0, 1.0) as f32)));
         }
         Ok(())
-    }
-
-    fn holds_one(&self) -> bool {
-        true
-    }
-
-    fn must_load_first(&self) -> bool {
-        true
-    }
-
-    fn lists_states(&self) -> bool {
-        false
     }
 }
 
@@ -137,11 +125,21 @@ impl Manage for KoboldCpp {
         only(name.filter(|name| *name != "koboldcpp/inactive"), "inactive", listing)
     }
 
+    fn manners(&self) -> Manners {
+        Manners {
+            holds_one: true,
+            must_load_first: true,
+            restarts: true,
+            hides_states: true,
+            ..Manners::default()
+        }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
         let id = target.id.strip_prefix("koboldcpp/").unwrap_or(&target.id);
         let known = [".kcpps", ".kcppt", ".gguf"].iter().any(|ending| id.ends_with(ending));
         let file = if known { id.to_owned() } else { format!("{id}.kcpps") };
-        Ok(without(post("/api/admin/reload_config", [("filename", json!(file))]), target, true, true))
+        Ok(without(post("/api/admin/reload_config", [("filename", json!(file))]), target, self.manners()))
     }
 
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {
@@ -155,21 +153,5 @@ impl Manage for KoboldCpp {
             )),
             _ => Ok(()),
         }
-    }
-
-    fn holds_one(&self) -> bool {
-        true
-    }
-
-    fn must_load_first(&self) -> bool {
-        true
-    }
-
-    fn restarts(&self) -> bool {
-        true
-    }
-
-    fn lists_states(&self) -> bool {
-        false
     }
 }

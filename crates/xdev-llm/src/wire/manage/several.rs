@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::json::{count, list, text};
 use super::super::{Call, openai};
-use super::{Listing, LoadTarget, Manage, Pulling, Step, post, refused, segment, without};
+use super::{Listing, LoadTarget, Manage, Manners, Pulling, Step, post, refused, segment, without};
 use crate::error::Result;
 use crate::model::{LoadState, LoadedModel};
 
@@ -36,8 +36,12 @@ impl Manage for MistralRs {
         ControlFlow::Break(())
     }
 
+    fn manners(&self) -> Manners {
+        Manners { must_load_first: true, ..Manners::default() }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
-        Ok(without(post("/v1/models/reload", [("model_id", json!(target.id))]), target, true, true))
+        Ok(without(post("/v1/models/reload", [("model_id", json!(target.id))]), target, self.manners()))
     }
 
     fn unload(&self, model: &LoadedModel) -> Result<Call> {
@@ -51,10 +55,6 @@ impl Manage for MistralRs {
             }
             _ => Ok(()),
         }
-    }
-
-    fn must_load_first(&self) -> bool {
-        true
     }
 }
 
@@ -84,17 +84,17 @@ impl Manage for LlamaSwap {
         ControlFlow::Break(())
     }
 
+    fn manners(&self) -> Manners {
+        Manners { hides_states: true, ..Manners::default() }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
         let call = Call::get(format!("/upstream/{}/health", segment(&target.id)));
-        Ok(without(call, target, true, true))
+        Ok(without(call, target, self.manners()))
     }
 
     fn unload(&self, model: &LoadedModel) -> Result<Call> {
         Ok(post(&format!("/api/models/unload/{}", segment(&model.id)), []))
-    }
-
-    fn lists_states(&self) -> bool {
-        false
     }
 }
 
@@ -122,17 +122,17 @@ impl Manage for Lemonade {
         ControlFlow::Break(())
     }
 
+    fn manners(&self) -> Manners {
+        Manners { hides_states: true, takes_context: true, ..Manners::default() }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
         let model = ("model_name", json!(target.id));
         let call = match target.context_length {
             Some(length) => post("/v1/load", [model, ("ctx_size", json!(length))]),
             None => post("/v1/load", [model]),
         };
-        Ok(without(call, target, false, true))
-    }
-
-    fn takes_context(&self) -> bool {
-        true
+        Ok(without(call, target, self.manners()))
     }
 
     fn unload(&self, model: &LoadedModel) -> Result<Call> {
@@ -155,9 +155,5 @@ impl Manage for Lemonade {
             }));
         }
         Ok(())
-    }
-
-    fn lists_states(&self) -> bool {
-        false
     }
 }

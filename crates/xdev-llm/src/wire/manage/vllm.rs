@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::super::{Call, openai};
-use super::{Listing, LoadTarget, Manage, post, without};
+use super::{Listing, LoadTarget, Manage, Manners, post, without};
 use crate::error::Result;
 use crate::model::{LoadState, LoadedModel};
 
@@ -52,24 +52,16 @@ impl Manage for Vllm {
         ControlFlow::Break(())
     }
 
+    fn manners(&self) -> Manners {
+        Manners { holds_one: true, must_load_first: true, hides_states: true, ..Manners::default() }
+    }
+
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
-        Ok(without(post("/wake_up", []), target, true, true))
+        Ok(without(post("/wake_up", []), target, self.manners()))
     }
 
     fn unload(&self, _model: &LoadedModel) -> Result<Call> {
         // Left alone, it cuts the answers that it is giving.
         Ok(post("/sleep?level=1&mode=wait", []))
-    }
-
-    fn holds_one(&self) -> bool {
-        true
-    }
-
-    fn must_load_first(&self) -> bool {
-        true
-    }
-
-    fn lists_states(&self) -> bool {
-        false
     }
 }
