@@ -79,8 +79,8 @@ def test_any_text_stays_in_its_place(name):
     picture = chart.draw([chart.Row(name, name, 0.1, 1.0, 1), chart.Row(name, failure=name or "no")], name, name)
     assert picture.size == plain.size == (chart.WIDTH, chart.HEAD + chart.COLUMN_HEAD + 2 * chart.ROW + chart.FOOT)
     assert bars(picture, 0) == bars(plain, 0)
-    edges = [picture.getpixel((x, y)) for x in (2, chart.MARGIN - 4, chart.WIDTH - chart.MARGIN + 4) for y in range(picture.height)]
-    assert set(edges) == {chart.PAPER}
+    outside = (2, chart.MARGIN - 4, chart.WIDTH - chart.MARGIN + 4)
+    assert {picture.getpixel((x, y)) for x in outside for y in range(picture.height)} == {chart.PAPER}
     # Nothing of a name is written into the bars' columns.
     gap = int(chart.MARGIN + chart.NAMES + chart.GAP / 2)
     rows = range(chart.HEAD + chart.COLUMN_HEAD + 2, picture.height - chart.FOOT)

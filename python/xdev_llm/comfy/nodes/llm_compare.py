@@ -38,8 +38,8 @@ INPUTS = (
     Input(
         "models",
         "STRING",
-        "The models to compare, at least two: one a line, or separated by commas. An alias from your xdev-llm config goes to the "
-        "servers that it names, whatever server_url says; \"auto\" is the one that is loaded.",
+        "The models to compare, at least two: one a line, or separated by commas. An alias from your xdev-llm config goes to "
+        "the servers that it names, whatever server_url says; \"auto\" is the one that is loaded.",
         default="",
         options=shared.TEXT,
     ),
@@ -62,8 +62,8 @@ INPUTS = (
     Input(
         "on_error",
         "COMBO",
-        "When a model fails; the others are asked all the same. stop: the workflow ends then, with every reason. leave out: it goes "
-        "on with the answers that came, and the table names who failed.",
+        "When a model fails; the others are asked all the same. stop: the workflow ends then, with every reason. leave out: it "
+        "goes on with the answers that came, and the table names who failed.",
         default=STOP_ON_ERROR,
         optional=True,
         choices=[STOP_ON_ERROR, LEAVE_OUT_ON_ERROR],
@@ -80,8 +80,8 @@ INPUTS = (
     Input(
         "memory",
         "COMBO",
-        "keep: the server decides how long a model stays. unload each after: each model is loaded, asked, and has really left the "
-        "memory before the next one is loaded; not with parallel.",
+        "keep: the server decides how long a model stays. unload each after: each model is loaded, asked, and has really left "
+        "the memory before the next one is loaded; not with parallel.",
         default=memory.KEEP,
         optional=True,
         choices=[memory.KEEP, UNLOAD_EACH],
@@ -89,7 +89,12 @@ INPUTS = (
 )
 
 OUTPUTS = (
-    Output("responses", "STRING", "The answers as a list, in the order of the models: what hangs on it runs once for each.", is_list=True),
+    Output(
+        "responses",
+        "STRING",
+        "The answers as a list, in the order of the models: what hangs on it runs once for each.",
+        is_list=True,
+    ),
     Output("table", "STRING", "A row for each model as a Markdown table: its times, its tokens, and how its answer begins."),
     Output("chart", "IMAGE", "The time to the first token, the speed and the tokens of each model as bars."),
     Output("stats", "STRING", "For each model its generation_stats with the server that answered, as a JSON list."),
@@ -309,7 +314,8 @@ def _wrong_models(values):
         elif len(names) > MOST_MODELS:
             problems.append(("models", f"these are {len(names)}, and {MOST_MODELS} can be compared at once."))
     if values.get("parallel") and values.get("memory") == UNLOAD_EACH:
-        problems.append(("memory", f'"{UNLOAD_EACH}" needs one model after another: turn parallel off, or set memory to "{memory.KEEP}".'))
+        cure = f'turn parallel off, or set memory to "{memory.KEEP}".'
+        problems.append(("memory", f'"{UNLOAD_EACH}" needs one model after another: {cure}'))
     return problems
 
 
