@@ -22,6 +22,7 @@ OUTPUTS = {
     "XDEV_LLMDoctor": ["report", "works"],
     "XDEV_LLMLoad": ["value", "model", "report"],
     "XDEV_LLMUnload": ["value", "report"],
+    "XDEV_LLMCompare": ["responses", "table", "chart", "stats"],
     "XDEV_InputDev": ["data", "metadata"],
     "XDEV_OutputDev": [],
     "XDEV_StyleBuilder": ["style_prompt", "style_info", "style_breakdown", "negative_prompt"],
@@ -195,8 +196,11 @@ def test_a_node_runs_as_it_is_first_drawn(client, serve, name):
     """Every widget at its default, but for the address and the prompt, which a user must give."""
     server = serve("--personality", "lmstudio")
     changes = {field: server.url for field in ("server_url", "server") if field in WIDGETS[name]}
-    if name == CHAT:
+    if name in (CHAT, "XDEV_LLMCompare"):
         changes["prompt"] = "Hello"
+    if name == "XDEV_LLMCompare":
+        server.models([{"id": "one", "loaded": True}, {"id": "two", "loaded": True}])
+        changes["models"] = "one\ntwo"
     graph = {"source": node("PrimitiveString", value="Hello")}
     if name == "XDEV_OutputDev":
         changes["input_1"] = ["source", 0]

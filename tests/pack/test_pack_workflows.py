@@ -81,6 +81,11 @@ CHAINS = {
         ("CLIPTextEncode", "CONDITIONING", "KSampler", "positive"),
         ("VAEDecode", "IMAGE", "PreviewImage", "images"),
     ],
+    "13-compare-models": [
+        ("XDEV_LLMCompare", "chart", "PreviewImage", "images"),
+        ("XDEV_LLMCompare", "table", "PreviewAny", "source"),
+        ("XDEV_LLMCompare", "responses", "XDEV_OutputDev", "input_1"),
+    ],
 }
 
 

@@ -85,11 +85,14 @@ def remember(known, key, value):
 class Feed:
     """`Feed` sends what happens in one run of a node to the browser that queued it.
 
-    Made in the node, then called from another thread, so that it goes on while a sampler blocks ComfyUI's own.
+    Made in the node, then called from another thread, so that it goes on while a sampler blocks ComfyUI's own. A node with
+    several answers has a feed for each: `part` is its place among them, and `title` what stands above it.
     """
 
-    def __init__(self, node_id, is_live=True):
+    def __init__(self, node_id, is_live=True, part=0, title=None, **told):
         self._node_id = node_id
+        self._part = part
+        self._title = title
         self._shown_id = running.display_id(node_id)
         self._item = running.list_index()
         self._browser = PromptServer.instance.client_id
@@ -98,7 +101,12 @@ class Feed:
         self._is_live = is_live
         self._plain = ""
         self._plain_sent = 0.0
-        self.send(start=True)
+        self.begin(**told)
+
+    def begin(self, **told):
+        """Empties what is shown, and says what is known before anything arrives."""
+        title = {} if self._title is None else {"title": self._title}
+        self.send(start=True, **title, **told)
 
     def send(self, **data):
         """Sends one message; nobody gets it when the prompt came without a browser."""
@@ -107,6 +115,8 @@ class Feed:
         message = {"node": self._shown_id, **data}
         if self._item:
             message["item"] = self._item
+        if self._part:
+            message["part"] = self._part
         PromptServer.instance.send_sync("xdev_llm", message, self._browser)
 
     def take(self, events):
@@ -151,7 +161,8 @@ class Feed:
         if not self._plain or now - self._plain_sent < PLAIN_INTERVAL:
             return
         self._plain_sent = now
-        _send_plain(self._plain, self._shown_id, self._browser)
+        title = "" if self._title is None else f"{self._title}: "
+        _send_plain(title + self._plain, self._shown_id, self._browser)
 
 
 def show_plain(node_id, text):

@@ -22,8 +22,8 @@ FREE_FIRST = "free ComfyUI's models first"
 FREE_FIRST_UNLOAD_AFTER_LAST = "free ComfyUI's models first, unload after the last"
 MODES = (KEEP, UNLOAD_AFTER, UNLOAD_AFTER_LAST, FREE_FIRST, FREE_FIRST_UNLOAD_AFTER_LAST)
 
-# The nodes that use a model, which their widgets server_url and model name.
-USERS = ("XDEV_LMStudioChat", "XDEV_LLMLoad")
+# The nodes that use a model, which their widgets server_url and model (or models) name.
+USERS = ("XDEV_LMStudioChat", "XDEV_LLMLoad", "XDEV_LLMCompare")
 
 # Seconds between two looks, for those who wait and for the watcher.
 PAUSE = 0.02
@@ -274,9 +274,14 @@ class Use:
 
     async def _is_same(self, prompt, node_id):
         """Whether another node's widgets mean the model of this one."""
-        theirs = _widgets(prompt.inputs(node_id))
-        if theirs == _widgets(prompt.inputs(self._place.node_id)):
-            return True
+        mine = _widgets(prompt.inputs(self._place.node_id))
+        for theirs in _widgets(prompt.inputs(node_id)):
+            # A node that compares is here for one of its models.
+            if [theirs] == mine or await self._is_meant(theirs):
+                return True
+        return False
+
+    async def _is_meant(self, theirs):
         if any(isinstance(value, list) for value in theirs):
             return False
         try:
@@ -404,7 +409,14 @@ def unloaded_in_words(unloaded):
 
 
 def _widgets(inputs):
-    return inputs.get("server_url"), inputs.get("model")
+    models = inputs.get("models", inputs.get("model"))
+    names = names_in(models) if "models" in inputs and isinstance(models, str) else [models]
+    return [(inputs.get("server_url"), name) for name in names]
+
+
+def names_in(models):
+    """The models that a text names, one a line or separated by commas."""
+    return [name.strip() for name in models.replace(",", "\n").splitlines() if name.strip()]
 
 
 def _is_gpu():

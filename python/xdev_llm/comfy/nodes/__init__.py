@@ -4,6 +4,7 @@ from .chat import CHAT
 from .chat_history import CHAT_HISTORY
 from .doctor import DOCTOR
 from .input_dev import INPUT_DEV
+from .llm_compare import LLM_COMPARE
 from .llm_load import LLM_LOAD
 from .llm_unload import LLM_UNLOAD
 from .models import MODELS
@@ -21,7 +22,7 @@ from .style_builder import STYLE_BUILDER
 from .style_library import STYLE_LIBRARY
 
 NODES = (
-    CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR, LLM_LOAD, LLM_UNLOAD,
+    CHAT, SERVER, MODELS, SAMPLING, CHAT_HISTORY, DOCTOR, LLM_LOAD, LLM_UNLOAD, LLM_COMPARE,
     PROMPT_COMBINER, PROMPT_MATRIX, PROMPT_WILDCARDS, PROMPT_WEIGHTER, PROMPT_CLEANER, PROMPT_ANALYZER,
     STYLE_BUILDER, PERSON_BUILDER, STYLE_LIBRARY,
     INPUT_DEV, OUTPUT_DEV,

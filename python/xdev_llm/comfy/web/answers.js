@@ -6,6 +6,9 @@
  * and no network here; the view is panel.js, the wiring main.js.
  */
 
+// Room for the answers in one item of a list: a node that compares models has one for each.
+const PARTS = 1000;
+
 /** One answer, report, chat or inspection: what a node shows for one item of a list. */
 class Item {
   constructor() {
@@ -17,7 +20,7 @@ class Item {
     this.reasoning = "";
     this.state = "waiting";
     this.headless = false;
-    for (const name of ["server", "model", "detected", "progress", "done", "error", "report", "chat", "inspection"]) {
+    for (const name of ["title", "queued", "server", "model", "detected", "progress", "done", "error", "report", "chat", "inspection"]) {
       this[name] = undefined;
     }
   }
@@ -29,7 +32,7 @@ class Item {
       this.reasoning += this.text;
       this.text = "";
     }
-    for (const name of ["server", "model", "detected"]) {
+    for (const name of ["title", "queued", "server", "model", "detected"]) {
       if (message[name] !== undefined) this[name] = message[name];
     }
     this.reasoning += message.reasoning ?? "";
@@ -45,7 +48,9 @@ class Item {
   replace(result) {
     const { detected } = this;
     this.begin();
-    this.finish("done", { detected, ...result });
+    // A part that failed is shown beside those that did not.
+    const state = result.title && result.error !== undefined ? "error" : "done";
+    this.finish(state, { detected, ...result });
   }
 
   finish(state, fields) {
@@ -88,7 +93,7 @@ export class Answers {
   /** Takes a streamed message of a run. Returns the answer it belongs to. */
   apply(workflow, prompt, message) {
     const answer = this.#of(workflow, message.node, prompt);
-    const index = message.item ?? 0;
+    const index = (message.item ?? 0) * PARTS + (message.part ?? 0);
     const isNew = !answer.items[index];
     const item = answer.item(index);
     item.apply(message);
@@ -99,8 +104,15 @@ export class Answers {
   /** Takes what a node returned at the end of a run, live or from the history. */
   replace(workflow, prompt, node, results) {
     const answer = this.#of(workflow, node, prompt);
-    answer.items.length = results.length;
-    results.forEach((result, index) => answer.item(index).replace(result));
+    const before = answer.items;
+    answer.items = [];
+    results.forEach((result, index) => {
+      (result.parts ?? [result]).forEach((part, place) => {
+        const at = index * PARTS + place;
+        if (before[at]) answer.items[at] = before[at];
+        answer.item(at).replace(part);
+      });
+    });
     return answer;
   }
 

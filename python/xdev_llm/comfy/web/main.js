@@ -91,7 +91,8 @@ function present(workflow, id, answer) {
   there.panel.show(answer);
   const latest = answer.present.findLast((item) => item.server || item.model);
   if (!latest) return;
-  there.panel.showRun(latest);
+  // Where models are compared, each has its name above its answer.
+  there.panel.showRun(latest.title ? { server: latest.server } : latest);
   there.choice?.ranOn(latest.server);
 }
 

@@ -35,7 +35,7 @@ export class Section {
 
   /** Shows an item as it is now. */
   show(item, index, count) {
-    this.title.textContent = count > 1 ? t("item", { index: index + 1, count }) : "";
+    setText(this.title, item.title ?? (count > 1 ? t("item", { index: index + 1, count }) : ""));
     this.detected.textContent = item.detected ?? "";
     this.headless.textContent = item.headless && item.isRunning ? t("headless") : "";
     this.details.hidden = !item.reasoning;
@@ -44,7 +44,7 @@ export class Section {
     this.text.show(item.text);
     if (this.item !== item || this.shown !== otherOf(item)) this.#showOther(item);
     this.item = item;
-    this.#showState(item);
+    this.#showState(item, index);
     this.#showFigures(item);
   }
 
@@ -61,16 +61,18 @@ export class Section {
     this.other.replaceChildren(...children);
   }
 
-  #showState(item) {
+  #showState(item, index) {
     const { phase, value } = item.progress ?? {};
     const percent = typeof value === "number" ? ` ${Math.round(value * 100)} %` : "";
     let words = "";
     if (phase) words = t(phase) + percent;
-    else if (item.state === "waiting") words = t("waiting");
+    else if (item.state === "waiting") words = t(item.queued ? "queued" : "waiting");
     else if (item.state === "stopped") words = t("stopped");
     else if (item.state === "error") words = `${t("error")}: ${item.error}`;
     setText(this.status, words);
     this.element.dataset.state = item.state;
+    // What waits for its turn must not push what is written out of sight.
+    this.element.hidden = Boolean(item.queued && item.isRunning && !phase && index > 0);
     this.element.setAttribute("aria-busy", String(item.isRunning));
     this.bar.hidden = !(phase && percent);
     this.bar.firstChild.style.width = `${(value ?? 0) * 100}%`;
