@@ -25,7 +25,7 @@ use super::server::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LoadedModel, ModelInfo};
 use crate::wire::manage::mark_loaded;
-use crate::wire::{Dialect, Manage};
+use crate::wire::{Dialect, Listing, Manage};
 
 /// How long a load may take, and a server be silent about it; Ollama itself gives up after five minutes.
 const LOAD_PATIENCE: Duration = Duration::from_secs(600);
@@ -98,12 +98,14 @@ impl Server {
         if !way.manners().must_load_first || self.inner.is_unmanaged(self.url()) {
             return Ok(false);
         }
-        let listing = self.listing(way).await?;
+        let mut listing = Listing::default();
+        // The first list says enough, and a chat waits for it.
+        let flow = self.read_list(way, 0, &mut listing).await?.0;
         if listing.fixed.is_some() {
             self.inner.note_unmanaged(self.url());
         }
-        let is_awake = listing.fixed.is_some() || !listing.models.is_empty();
-        if is_awake && !listing.is_asleep("") {
+        let is_listed = flow.is_continue() || !listing.models.is_empty();
+        if is_listed && !listing.is_asleep("") {
             return Ok(false);
         }
         let Some(model) = model else { return Ok(false) };

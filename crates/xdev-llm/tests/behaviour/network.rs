@@ -156,7 +156,7 @@ async fn a_row_from_the_config_speaks_and_needs_no_identification() {
     assert_eq!(reply.sent.not_sent, ["seed"]);
     // Not who it is, but whether it sleeps: it is like vLLM, which a chat does not wake.
     let asked: Vec<String> = mock.requests().into_iter().map(|request| request.path).collect();
-    assert_eq!(asked, ["/is_sleeping", "/server_info", "/v1/models", "/v1/chat/completions"]);
+    assert_eq!(asked, ["/is_sleeping", "/v1/chat/completions"]);
     assert_eq!(reply.sent.server_kind, "own");
 }
 

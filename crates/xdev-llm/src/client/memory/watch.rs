@@ -19,17 +19,16 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(30);
 impl Server {
     /// What is in memory, asked now.
     pub(super) async fn listing(&self, way: &dyn Manage) -> Result<Listing> {
-        let dialect = self.dialect().await?;
         let mut listing = Listing::default();
         let mut failure = None;
-        for (index, path) in way.list().iter().enumerate() {
-            let (status, body) = self.ask(&Call::get(*path), &*dialect).await?;
-            let error = read_failure(status, &body);
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            if let ControlFlow::Break(()) = way.read_list(index, status, &body, &mut listing) {
-                return Ok(listing);
+        for index in 0..way.list().len() {
+            match self.read_list(way, index, &mut listing).await {
+                Ok((ControlFlow::Break(()), _)) => return Ok(listing),
+                Ok((ControlFlow::Continue(()), error)) => failure = error.or(failure),
+                // vLLM takes many seconds the first time it tells how it was started; the list after it says enough.
+                Err(_) if (1..way.list().len() - 1).contains(&index) => {}
+                Err(error) => return Err(error),
             }
-            failure = error.or(failure);
         }
         Err(failure
             .unwrap_or_else(|| {
@@ -39,6 +38,20 @@ impl Server {
                 )
             })
             .with_server(self.url()))
+    }
+
+    /// Asks one of its lists; the error is the one that stands in the answer.
+    pub(super) async fn read_list(
+        &self,
+        way: &dyn Manage,
+        index: usize,
+        listing: &mut Listing,
+    ) -> Result<(ControlFlow<()>, Option<Error>)> {
+        let dialect = self.dialect().await?;
+        let (status, body) = self.ask(&Call::get(way.list()[index]), &*dialect).await?;
+        let error = read_failure(status, &body);
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Ok((way.read_list(index, status, &body, listing), error))
     }
 
     /// The list, asked again while something changes: a server that restarts may be away.
