@@ -16,6 +16,7 @@ CHAT_WIDGETS = [
     "prompt", "server_url", "model", "preset", "system_prompt", "message_history", "temperature",
     "max_tokens", "top_p", "stream", "auto_detect_server", "timeout", "validate_input", "seed",
     "control_after_generate", "top_k", "min_p", "stop", "reasoning", "on_error", "fallback_text", "run_again",
+    "memory",
 ]  # fmt: skip
 
 MODELS = ["--model", "qwen3-4b", "--model", "llama-3.1-8b", "--model", "text-embedding-nomic"]
@@ -97,14 +98,12 @@ def test_a_server_that_is_off_is_said_in_words(canvas, mock):
     canvas.picture("unreachable")
 
 
-def test_an_alias_says_where_it_goes_and_whether_the_server_fits(canvas, server):
+def test_an_alias_says_where_it_goes(canvas):
     node = canvas.add("XDEV_LMStudioChat", server_url="http://127.0.0.1:2")
     node.wait_values("model", "swift")
     node.choose("model", "swift")
     canvas.until("document.querySelector(given).textContent.includes('big (http://127.0.0.1:1) →')", ".xdev-llm-note")
     assert node.text("problem") == "", "that one of its servers is off is what an alias is for"
-    node.choose("server_url", server.url)
-    canvas.until("document.querySelector(given).textContent.includes('no route to the server')", ".xdev-llm-problem")
 
 
 def test_a_model_can_be_typed(canvas, server):

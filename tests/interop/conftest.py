@@ -6,6 +6,7 @@ Not here: how they are started (servers.py), and any test.
 import pytest
 
 from conftest import wait_until
+from interop.commands import Command
 from interop.servers import LlamaRouter, Ollama, Vllm
 
 
@@ -56,25 +57,6 @@ def ollama(ollama_process):
 def server(request):
     """Each server that loads and unloads, with nothing in memory."""
     return request.getfixturevalue(request.param)
-
-
-class Command:
-    """The built command, asked about one server."""
-
-    def __init__(self, sandbox, server):
-        self.sandbox = sandbox
-        self.server = server
-
-    def arguments(self, *arguments):
-        return [*arguments, "--server", self.server.url]
-
-    def run(self, *arguments):
-        """Its end, whatever it is."""
-        return self.sandbox.run(*self.arguments(*arguments))
-
-    def start(self, *arguments):
-        """The running command."""
-        return self.sandbox.spawn(*self.arguments(*arguments))
 
 
 @pytest.fixture

@@ -109,6 +109,8 @@ class LlamaRouter(ModelServer):
 
     load_marker = "spawning server instance with name="
     unload_marker = "stopping model instance name="
+    # What no download can get: this build speaks no TLS.
+    unreachable = "some/model"
 
     def command(self):
         models = found("XDEV_INTEROP_MODELS")
@@ -140,6 +142,8 @@ class Ollama(ModelServer):
 
     load_marker = " runner --model "
     unload_marker = '"/api/generate"'
+    # What no download can get: a host of that name never exists.
+    unreachable = "models.example/library/none"
     ready = "/api/version"
 
     def __init__(self, folder):

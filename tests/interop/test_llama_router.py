@@ -3,10 +3,8 @@
 Not here: what it has in common with others.
 """
 
-import json
-
+from interop.commands import begin_to_answer, said
 from interop.servers import ask
-from interop.test_memory_commands import begin_to_answer, said
 
 
 def test_a_third_model_says_what_went_for_it(llama, command):
@@ -43,17 +41,6 @@ def test_a_model_that_was_killed_loads_again(llama, command):
     ask(llama.url + "/models/unload", {"model": "slow"})
     said(command(llama).run("load", "slow", "--json"))
     assert llama.loaded() == {"slow"}
-
-
-def test_a_load_while_the_model_is_on_its_way_out(llama, command):
-    said(command(llama).run("load", "small", "--json"))
-    asked = begin_to_answer(command(llama), "small")
-    ask(llama.url + "/models/unload", {"model": "small"})
-    # The server still lists it as loaded, and kills it after 10 seconds.
-    ended = command(llama).run("load", "small", "--json")
-    asked.wait(60)
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["was_loaded"] in (True, False)
 
 
 def test_a_keep_alive_is_said_not_to_be_sent(llama, command):

@@ -6,38 +6,7 @@ The same for every server that loads and unloads. Not here: what only one of the
 import json
 
 from conftest import wait_until
-
-
-def said(ended):
-    """The JSON that a command printed."""
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
-
-
-def named(entry):
-    """A model's name as the tests use it; Ollama's tag for the usual version is left out."""
-    return entry["id"].removesuffix(":latest")
-
-
-def in_memory(command):
-    """The models that `ps` lists for the one server."""
-    (told,) = said(command.run("ps", "--json"))
-    return {named(model) for model in told["models"]}
-
-
-def begin_to_answer(command, model, tokens=4000):
-    """`ask` while its answer arrives."""
-    child = command.start("ask", "--model", model, "--max-tokens", str(tokens), "Tell me a very long story about the sea.")
-    assert child.stdout.read1(1), child.stderr.read().decode()
-    return child
-
-
-def begin_to_load(command, server, model):
-    """`load` while the server loads: some time before it is done."""
-    before = server.loads()
-    child = command.start("load", model)
-    wait_until(lambda: server.loads() > before)
-    return child
+from interop.commands import begin_to_answer, begin_to_load, in_memory, named, said
 
 
 def test_models_tells_what_is_in_memory(server, command):
@@ -179,7 +148,8 @@ def test_an_interrupted_unload_goes_on(server, command, interrupt):
     asked.wait(180)
 
 
-def test_pull_without_a_network_fails(server, command):
-    ended = command(server).run("pull", "models.example/library/none")
+def test_a_download_that_cannot_be_is_a_failure(server, command):
+    """The router says that it succeeded, and then forgets it."""
+    ended = command(server).run("pull", server.unreachable)
     assert ended.returncode not in (0, 130), ended.stdout
-    assert "models.example" in ended.stderr
+    assert server.unreachable.split("/")[0] in ended.stderr

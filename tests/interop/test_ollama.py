@@ -6,8 +6,8 @@ Not here: what it has in common with others.
 from datetime import datetime, timedelta, timezone
 
 from conftest import wait_until
+from interop.commands import in_memory, named, said
 from interop.servers import ask
-from interop.test_memory_commands import in_memory, named, said
 
 
 def stays_for(ollama, model):

@@ -5,8 +5,8 @@ Sleep itself needs a GPU. Not here: answers, which the recorded exchanges cover.
 
 import pytest
 
+from interop.commands import in_memory, named, said
 from interop.servers import Vllm, ask
-from interop.test_memory_commands import in_memory, named, said
 
 
 def test_the_one_model_is_loaded(vllm, command):

@@ -13,6 +13,8 @@ mod faults;
 mod host;
 #[path = "behaviour/memory.rs"]
 mod memory;
+#[path = "behaviour/memory_device.rs"]
+mod memory_device;
 #[path = "behaviour/memory_faults.rs"]
 mod memory_faults;
 #[path = "behaviour/network.rs"]

@@ -298,6 +298,8 @@ class Use:
                 _meanings.pop(old, None)
             client, server, model = bridge.client(), server or None, model or None
             is_alias = model in bridge.aliases()
+            # An alias goes to its own servers.
+            server = None if is_alias else server
             try:
                 if detects and not is_alias:
                     # A model that is named is not asked for here: this tells whether anything answers.

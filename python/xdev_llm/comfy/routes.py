@@ -23,7 +23,7 @@ def register():
         server, aliases = request.query.get("server") or None, []
         try:
             # They are there even where the server is not: that is what they are for.
-            aliases = _aliases(server)
+            aliases = _aliases()
             info = await bridge.client().server(server, fresh=True)
         except xdev_llm.Error as error:
             return _failed(web, error, aliases=aliases)
@@ -72,17 +72,9 @@ def register():
         return web.json_response({"version": xdev_llm.__version__})
 
 
-def _aliases(server):
-    """The aliases of the config, each with its routes and, where none of them leads to the server, a word about it."""
-    client = bridge.client()
-    return [
-        {
-            "name": name,
-            "routes": routes,
-            "problem": dict(client.check("-", server=server, model=name)).get("model"),
-        }
-        for name, routes in client.aliases.items()
-    ]
+def _aliases():
+    """The aliases of the config, each with its routes."""
+    return [{"name": name, "routes": routes} for name, routes in bridge.client().aliases.items()]
 
 
 def _failed(web, error, **more):

@@ -108,6 +108,11 @@ class Prompt:
         self._graph = graph
         self.waiting = waiting
         self.is_done = is_done
+        # What other nodes put into the graph, by those.
+        self._added = {}
+        for node_id in graph.all_node_ids():
+            if node_id not in graph.original_prompt:
+                self._added.setdefault(graph.get_parent_node_id(node_id), []).append(node_id)
 
     @property
     def node_ids(self):
@@ -129,7 +134,7 @@ class Prompt:
             current = todo.pop()
             sources = [value[0] for value in self.inputs(current).values() if is_link(value)]
             # A node that puts others into the graph ends after them.
-            sources += [other for other in self.node_ids if self._graph.get_parent_node_id(other) == current]
+            sources += self._added.get(current, [])
             for source in sources:
                 if source not in found and not self.is_done(source):
                     found.add(source)

@@ -104,8 +104,8 @@ impl Transport {
             .with_hint("Build with the feature `tls` for https and remote servers."))
     }
 
-    /// Sends a GET and reads its whole body.
-    pub(super) async fn get(&self, request: &Request<'_>) -> Result<(Head, Vec<u8>)> {
+    /// Sends a request and reads the whole body of its answer.
+    pub(super) async fn ask(&self, request: &Request<'_>) -> Result<(Head, Vec<u8>)> {
         let response = self.send(request).await?;
         let head = response.head;
         let bytes = self.read_all(request.url, response.body).await?;

@@ -204,7 +204,7 @@ impl Server {
     pub async fn health(&self) -> Result<Health> {
         let dialect = self.dialect().await?;
         let quirks = dialect.quirks();
-        let (status, body) = self.get(&Call::get(quirks.health_path.clone()), &*dialect).await?;
+        let (status, body) = self.ask(&Call::get(quirks.health_path.clone()), &*dialect).await?;
         Ok(quirks.read_health(status, &body))
     }
 
@@ -398,7 +398,7 @@ impl Server {
         let mut models = Vec::new();
         let mut failure = None;
         for (index, call) in dialect.models().iter().enumerate() {
-            let (status, body) = self.get(call, &*dialect).await?;
+            let (status, body) = self.ask(call, &*dialect).await?;
             if let Some(error) = read_failure(status, &body) {
                 failure = Some(error.with_server(self.url()));
                 continue;
@@ -421,9 +421,16 @@ impl Server {
         Ok(models)
     }
 
-    pub(super) async fn get(&self, call: &Call, dialect: &dyn Dialect) -> Result<(u16, Vec<u8>)> {
+    /// Asks a short question and reads the whole answer.
+    pub(super) async fn ask(&self, call: &Call, dialect: &dyn Dialect) -> Result<(u16, Vec<u8>)> {
         let url = self.url_of(call, dialect);
-        let asked = tokio::time::timeout(super::ASK_TIMEOUT, self.get_url(&url)).await;
+        let request = Request {
+            url: &url,
+            body: call.body.as_deref(),
+            key: self.place.key.as_ref(),
+            accept: "application/json",
+        };
+        let asked = tokio::time::timeout(super::ASK_TIMEOUT, self.inner.transport.ask(&request)).await;
         let (head, body) = asked.unwrap_or_else(|_| {
             let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
             Err(failed(&url, error, "before it answered"))
@@ -433,7 +440,7 @@ impl Server {
 
     async fn get_url(&self, url: &Url) -> Result<(super::http1::Head, Vec<u8>)> {
         let request = Request { url, body: None, key: self.place.key.as_ref(), accept: "application/json" };
-        self.inner.transport.get(&request).await
+        self.inner.transport.ask(&request).await
     }
 
     /// The URL of a call.

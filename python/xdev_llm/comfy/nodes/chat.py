@@ -142,7 +142,7 @@ def _request(values):
         "prompt": values.get("prompt"),
         "messages": values.get("message_history") or None,
         "system_prompt": values.get("system_prompt") or None,
-        "server": values.get("server_url") or None,
+        "server": shared.server_of(values),
         "model": values.get("model") or None,
         "preset": preset,
         "seed": values.get("seed"),
@@ -245,7 +245,7 @@ async def fingerprint(node_id, **values):
     if values.get("server_url") is not None and (model in ("", "auto") or model in bridge.aliases()):
         detects = values.get("auto_detect_server", True) is not False
         try:
-            target = bridge.client().resolve(values["server_url"], model, auto_detect_server=detects)
+            target = bridge.client().resolve(shared.server_of(values), model, auto_detect_server=detects)
             target = await bridge.look(target, shared.PATIENCE)
         except (xdev_llm.Error, TimeoutError):
             # Asking decides: it names what is wrong, or takes another server.

@@ -61,7 +61,7 @@ async def run(node_id, **values):
     feed = bridge.Feed(node_id)
     load = {name: values[name] for name in ("context_length", "keep_alive") if values.get(name)}
     mode = memory.FREE_FIRST if values.get("free_comfyui_first") else memory.KEEP
-    server, detects = values["server_url"] or None, values.get("auto_detect_server", True)
+    server, detects = shared.server_of(values), values.get("auto_detect_server", True)
     async with memory.Use(feed, node_id, mode, server, values["model"] or None, detects, load) as use:
         await use.begin()
     told = {name: use.told[name] for name in ("comfyui", "loaded") if name in use.told}

@@ -62,8 +62,13 @@ async def run(node_id, **values):
     model = None if values.get("unload_all") else given
     told = {}
     try:
-        info = await bridge.look(bridge.client().server(values["server_url"] or None, fresh=True))
-        told["unloaded"] = await memory.unload(feed, values["server_url"] or None, info.url, model)
+        server = shared.server_of(values)
+        if given in bridge.aliases():
+            target = await bridge.look(bridge.client().resolve(None, given))
+            server, given = target["url"], target["model"]
+            model = None if model is None else given
+        info = await bridge.look(bridge.client().server(server, fresh=True))
+        told["unloaded"] = await memory.unload(feed, server, info.url, model)
     except xdev_llm.Error as error:
         if values.get("on_error", STOP_ON_ERROR) == STOP_ON_ERROR:
             raise

@@ -19,7 +19,7 @@ TEXT = {"multiline": True, "dynamicPrompts": False}
 MODEL = Input(
     "model",
     "STRING",
-    "The model's id, or an alias from your xdev-llm config. \"auto\" takes the one that is loaded. A name that is not in the list is kept and tried.",
+    "The model's id, or an alias from your xdev-llm config, which goes to its own servers, whatever server_url says. \"auto\" takes the one that is loaded. A name that is not in the list is kept and tried.",
     default="auto",
     options={"xdev_llm_models": "server_url"},
 )
@@ -124,6 +124,11 @@ PATIENCE = 2
 
 # Widgets whose 0 means that nothing is sent.
 _ZERO_IS_NOT_SENT = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
+
+
+def server_of(values):
+    """The server that a node's widgets name. An alias names its own, whatever stands in the widget."""
+    return None if values.get("model") in bridge.aliases() else values.get("server_url") or None
 
 
 def numbers_of_presets():

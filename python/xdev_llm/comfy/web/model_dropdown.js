@@ -130,7 +130,7 @@ export class ModelDropdown {
     if (alias) {
       const routes = alias.routes.map(({ server, model }) => `${model ?? "auto"}${server ? ` (${server})` : ""}`);
       const note = t("alias", { routes: routes.join(" → ") });
-      return this.panel.showHead({ model: this.value, problem: alias.problem ?? undefined, note });
+      return this.panel.showHead({ model: this.value, note });
     }
     if (problem) return this.panel.showHead({ model: this.value, problem });
     const chosen = data.models.find(({ id }) => id === this.value);

@@ -107,7 +107,7 @@ impl Server {
         let body = [("model".to_owned(), json!(id))].into_iter().collect();
         let dialect = self.dialect().await.ok()?;
         let call = Call::post("/api/show", body, &[], Vec::new());
-        let (_, body) = self.get(&call, &*dialect).await.ok()?;
+        let (_, body) = self.ask(&call, &*dialect).await.ok()?;
         let mut body: Value = serde_json::from_slice(&body).ok()?;
         match body.get_mut("model_info").map(Value::take) {
             Some(Value::Object(metadata)) => Some(metadata),
@@ -121,7 +121,7 @@ impl Server {
             return None;
         }
         let dialect = self.dialect().await.ok()?;
-        let (_, body) = self.get(&Call::get("/models"), &*dialect).await.ok()?;
+        let (_, body) = self.ask(&Call::get("/models"), &*dialect).await.ok()?;
         Launch::read(&serde_json::from_slice(&body).ok()?, id)
     }
 

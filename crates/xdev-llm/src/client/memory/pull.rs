@@ -39,12 +39,14 @@ impl Server {
             return Err(self.cannot("download", model, why));
         }
         let mut progress = Progress::default();
-        self.send(way, &call, LOAD_PATIENCE, |step| progress.take(step, events)).await?;
+        self.send(way, &call, LOAD_PATIENCE, |step| progress.take(step, events)).await.map_err(with_cure)?;
         while let Some(job) = progress.job.clone().filter(|_| !progress.is_done) {
             sleep(LONGEST_PAUSE).await;
             let Some(call) = way.follow(&job) else { break };
             progress.is_going = false;
-            self.send(way, &call, LOAD_PATIENCE, |step| progress.take(step, events)).await?;
+            self.send(way, &call, LOAD_PATIENCE, |step| progress.take(step, events))
+                .await
+                .map_err(with_cure)?;
             // The router's list has no word for done: a download that is over is no longer in it.
             if job.is_empty() && !progress.is_going {
                 progress.is_done = true;
@@ -73,6 +75,18 @@ impl Server {
             duration: seconds_since(start),
             total_bytes: progress.total(),
         })
+    }
+}
+
+/// A download fails for reasons of its own: the cure of a chat's failure would lead astray.
+fn with_cure(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Server | ErrorKind::Unsupported | ErrorKind::NoModel | ErrorKind::InvalidInput => {
+            error.with_hint(
+                "Check the model's name as this server spells names, and that the server's machine reaches the network: the server downloads. Its own log or window says more.",
+            )
+        }
+        _ => error,
     }
 }
 

@@ -23,7 +23,7 @@ impl Server {
         let mut listing = Listing::default();
         let mut failure = None;
         for (index, path) in way.list().iter().enumerate() {
-            let (status, body) = self.get(&Call::get(*path), &*dialect).await?;
+            let (status, body) = self.ask(&Call::get(*path), &*dialect).await?;
             let error = read_failure(status, &body);
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
             if let ControlFlow::Break(()) = way.read_list(index, status, &body, &mut listing) {
