@@ -170,7 +170,7 @@ async def run(node_id, **values):
 async def _ask(feed, model, node_id, request, mode, turn):
     """Asks one model when its turn comes, and gives what came of it, a failure too."""
     asked = Asked(model, {})
-    request = {**request, "server": _server_of(model, request["server"])}
+    request = {**request, "server": shared.server_of({"server_url": request["server"], "model": model})}
     try:
         async with memory.Use(feed, node_id, mode, request["server"], model) as use:
             asked.memory = use.told
@@ -200,11 +200,6 @@ async def _turn():
         yield
     finally:
         _turns.remove(mine)
-
-
-def _server_of(model, server):
-    """The server to ask for a model; an alias has servers of its own."""
-    return None if model in bridge.aliases() else server or None
 
 
 async def _side_by_side(asks):
@@ -348,7 +343,7 @@ async def fingerprint(node_id, **values):
     if values.get("server_url") is not None and values.get("models") is not None:
         for model in memory.names_in(values["models"]):
             if model == "auto" or model in bridge.aliases():
-                server = _server_of(model, values["server_url"])
+                server = shared.server_of({**values, "model": model})
                 try:
                     target = await bridge.look(bridge.client().resolve(server, model), shared.PATIENCE)
                 except (xdev_llm.Error, TimeoutError):
