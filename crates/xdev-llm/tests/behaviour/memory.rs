@@ -408,7 +408,11 @@ async fn context_and_stay_are_asked_for_as_each_server_can() {
     let there = server.load(wish("two")).finish().await.unwrap();
     assert_eq!(there.not_sent, ["context_length", "keep_alive"]);
 
-    let nonsense = LoadRequest { keep_alive: Some(KeepAlive::Seconds(0)), ..of("two") };
-    let error = server.load(nonsense).finish().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    for nonsense in [
+        LoadRequest { keep_alive: Some(KeepAlive::Seconds(0)), ..of("two") },
+        LoadRequest { context_length: Some(5), ..of("two") },
+    ] {
+        let error = server.load(nonsense).finish().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
 }

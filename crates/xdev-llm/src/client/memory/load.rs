@@ -16,6 +16,8 @@ use crate::wire::{Call, Listing, LoadTarget, Manage};
 
 /// How long a model that is said to be loaded may be missing in the list.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
+/// The contexts that can be asked for, in tokens.
+const CONTEXT_LENGTH: (u32, u32) = (256, 16_777_216);
 
 impl Server {
     /// The model that is meant, in the server's own spelling, and what it is for.
@@ -54,6 +56,12 @@ impl Server {
             return Err(Error::invalid_input(
                 "keep_alive 0 unloads at once; it must be at least 1 s to load.",
             ));
+        }
+        let (least, most) = CONTEXT_LENGTH;
+        if let Some(length) = request.context_length.filter(|length| !(least..=most).contains(length)) {
+            return Err(Error::invalid_input(format!(
+                "context_length is {length}; it must be {least} to {most}."
+            )));
         }
         let start = Instant::now();
         let (way, _) = self.way().await?;
