@@ -79,7 +79,8 @@ def test_a_child_may_be_the_first_to_use_it(finished, server):
 import os, sys, xdev_llm
 client = xdev_llm.Client()
 child = os.fork()
-print(client.chat("Hello", server=sys.argv[1]).wait())
+# Both write to one pipe: a line in one piece.
+os.write(1, f"{client.chat('Hello', server=sys.argv[1]).wait()}\\n".encode())
 if child:
     os.waitpid(child, 0)
 """
