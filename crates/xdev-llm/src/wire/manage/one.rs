@@ -13,6 +13,16 @@ use super::{Listing, LoadTarget, Manage, Manners, Step, post, refused, without};
 use crate::error::Result;
 use crate::model::{LoadState, LoadedModel};
 
+/// What they have in common.
+const ONE_AT_A_TIME: Manners = Manners {
+    holds_one: true,
+    must_load_first: true,
+    restarts: false,
+    hides_states: true,
+    takes_context: false,
+    shares_copies: false,
+};
+
 /// Puts the one model into the listing, unless the name says that there is none.
 fn only(name: Option<&str>, none: &str, listing: &mut Listing) -> ControlFlow<()> {
     let name = name.filter(|name| !name.eq_ignore_ascii_case(none));
@@ -37,13 +47,7 @@ impl Manage for TextGenerationWebui {
     }
 
     fn manners(&self) -> Manners {
-        Manners {
-            holds_one: true,
-            must_load_first: true,
-            hides_states: true,
-            takes_context: true,
-            ..Manners::default()
-        }
+        Manners { takes_context: true, ..ONE_AT_A_TIME }
     }
 
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
@@ -70,21 +74,15 @@ impl Manage for TabbyApi {
     }
 
     fn read_list(&self, _index: usize, status: u16, body: &Value, listing: &mut Listing) -> ControlFlow<()> {
-        // Without a model it answers with an error.
-        if status != 200 && matches!(status, 401 | 403) {
+        // Without a model it answers with an error, as well; these two are about the key.
+        if matches!(status, 401 | 403) {
             return ControlFlow::Continue(());
         }
         only(text(body, "id"), "", listing)
     }
 
     fn manners(&self) -> Manners {
-        Manners {
-            holds_one: true,
-            must_load_first: true,
-            hides_states: true,
-            takes_context: true,
-            ..Manners::default()
-        }
+        Manners { takes_context: true, ..ONE_AT_A_TIME }
     }
 
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
@@ -126,13 +124,7 @@ impl Manage for KoboldCpp {
     }
 
     fn manners(&self) -> Manners {
-        Manners {
-            holds_one: true,
-            must_load_first: true,
-            restarts: true,
-            hides_states: true,
-            ..Manners::default()
-        }
+        Manners { restarts: true, ..ONE_AT_A_TIME }
     }
 
     fn load(&self, target: &LoadTarget, _listing: &Listing) -> Result<Call> {
