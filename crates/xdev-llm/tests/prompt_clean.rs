@@ -99,6 +99,10 @@ fn spacing() {
             ("a \n\n\n b\n c", "a\n\nb\nc"),
             ("{a,b| c}", "{a,b| c}"),
             ("a \\ , b", "a \\ , b"),
+            ("# a\n , b", "# a\n, b"),
+            ("(# a\n b \n// c\n)", "(# a\nb\n// c\n)"),
+            ("\n# a\n\n", "# a"),
+            ("a, # b\n, c", "a, # b, c"),
         ],
     );
 }

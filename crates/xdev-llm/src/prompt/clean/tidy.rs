@@ -209,6 +209,14 @@ fn is_syntax(prompt: &Prompt, parent: Option<usize>, dialect: Dialect) -> bool {
     parent.is_some_and(|parent| weight_inside(&prompt.node(parent).kind, 1.0, dialect).is_none())
 }
 
+/// Whether the node before or after this one is a comment.
+fn is_beside_comment(prompt: &Prompt, index: usize) -> bool {
+    let is_comment = |at: Option<usize>| {
+        at.and_then(|at| prompt.nodes().get(at)).is_some_and(|node| node.kind == Kind::Comment)
+    };
+    is_comment(index.checked_sub(1)) || is_comment(index.checked_add(1))
+}
+
 fn space_text(prompt: &Prompt, index: usize, parent: Option<usize>, dialect: Dialect, edits: &mut Edits) {
     let (source, span) = (prompt.source(), prompt.node(index).span.clone());
     let mut at = span.start;
@@ -225,7 +233,12 @@ fn space_text(prompt: &Prompt, index: usize, parent: Option<usize>, dialect: Dia
         let is_before_comma = source[end..].starts_with(',');
         let is_border = start == 0 || end == source.len();
         let lines = source[start..end].matches('\n').count();
-        let is_protected = source[..start].ends_with('\\') && end < source.len();
+        // A comment ends with its line, and begins with one.
+        let ends_line = lines > 0
+            && !is_border
+            && (start == span.start || end == span.end)
+            && is_beside_comment(prompt, index);
+        let is_protected = ends_line || (source[..start].ends_with('\\') && end < source.len());
         let wanted = match lines {
             _ if (is_border || is_inner_border || is_before_comma) && !is_protected => "",
             0 => " ",
