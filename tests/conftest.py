@@ -69,6 +69,7 @@ class Sandbox:
     def __init__(self, folder):
         self.folder = folder
         self.children = []
+        self.readers = []
         self.config("")
         self.environment = {
             "HOME": str(folder),
@@ -114,6 +115,10 @@ class Sandbox:
         for child in self.children:
             if child.poll() is None:
                 child.kill()
+        # Who still reads a pipe while it is closed gets an error.
+        for reader in self.readers:
+            reader.join(PATIENCE)
+        for child in self.children:
             child.wait(PATIENCE)
             for pipe in (child.stdin, child.stdout, child.stderr):
                 if pipe:
@@ -131,7 +136,9 @@ class Mock:
         self.url = match[1]
         self.port = int(self.url.rpartition(":")[2])
         self.log = []
-        threading.Thread(target=self._read, daemon=True).start()
+        reader = threading.Thread(target=self._read, daemon=True)
+        sandbox.readers.append(reader)
+        reader.start()
 
     def _read(self):
         for line in self.child.stdout:
