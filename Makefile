@@ -23,7 +23,7 @@ run: ## Ask a model: PROMPT="..." (installs the built-in engine on first use)
 test: ## Run every test: Rust, Python, and the real llama.cpp
 	@scripts/test
 
-interop: ## Test against real model servers: llama.cpp's router, Ollama, vLLM (makes them first: an hour, 8 GB)
+interop: ## Test against real model servers: llama.cpp's router, Ollama, vLLM (makes them first: half an hour, 8 GB)
 	@scripts/interop
 
 build: ## Build, optimised: target/release/xdev-llm and the Python package in target/wheels
