@@ -25,6 +25,12 @@ async fn p19_an_unknown_name_answered_by_the_loaded_model_is_told() {
     let error = server.load(of("never-heard-of")).finish().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoModel);
     assert!(error.hint().contains("xdev-llm pull"), "{}", error.hint());
+    // Nor an unload, for which a download would be no cure.
+    let unloading = || server.unload(Unload::Model("never-heard-of".into())).finish();
+    let error = unloading().await.unwrap_err();
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::NoModel, "It has loaded: qwen3-4b."));
+    server.unload(Unload::All).finish().await.unwrap();
+    assert_eq!(unloading().await.unwrap_err().hint(), "It has none loaded.");
 }
 
 /// lmstudio-bug-tracker 1730, lms 107

@@ -45,7 +45,10 @@ impl Server {
             && wanted.is_empty()
         {
             // A name that the server does not know is a mistake, and not a model that is gone already.
-            self.spelled(asked, way).await?;
+            self.spelled(asked, way).await.map_err(|error| match error.kind() {
+                ErrorKind::NoModel => error.with_hint(loaded_hint(&listing)),
+                _ => error,
+            })?;
         }
         if let Unload::Model(asked) = what
             && wanted.is_empty()
@@ -210,4 +213,14 @@ fn first_that_chats(models: &[LoadedModel]) -> Option<&LoadedModel> {
         .collect();
     let picked = pick(&infos).ok()?;
     models.iter().find(|model| model.id == picked.id)
+}
+
+/// What could be unloaded instead.
+fn loaded_hint(listing: &Listing) -> String {
+    let names: Vec<&str> = listing.models.iter().map(LoadedModel::name).collect();
+    if names.is_empty() {
+        "It has none loaded.".to_owned()
+    } else {
+        format!("It has loaded: {}.", names.join(", "))
+    }
 }
